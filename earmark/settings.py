@@ -1,0 +1,132 @@
+"""Settings: environment variables first, then `earmark.toml` in the working directory."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from platformdirs import user_cache_path
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from earmark.errors import BadInputError
+
+SETTINGS_FILE = Path("earmark.toml")
+
+
+class Settings(BaseSettings):
+    """Everything that is set from outside. Secrets are never shown, not even by `repr`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="EARMARK_", extra="forbid", toml_file=SETTINGS_FILE, populate_by_name=True
+    )
+
+    data_dir: Path = Field(
+        Path("earmark-data"), description="Folder of the embedded database and object store."
+    )
+    models_dir: Path = Field(
+        default_factory=lambda: user_cache_path("earmark") / "models",
+        description="Folder that is searched first for weights, and where pulled weights go.",
+    )
+    rules: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Rule files or folders, separated by ':'; empty means the built-in book."
+    )
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL; unset means SQLite in the data folder."
+    )
+    objects_url: str | None = Field(
+        None,
+        description="Object store: s3://BUCKET/PREFIX or a folder; unset means the data folder.",
+    )
+    s3_endpoint_url: str | None = Field(None, description="S3 endpoint, where it is not Amazon's.")
+
+    livekit_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("LIVEKIT_URL", "livekit_url"),
+        description="Address of the LiveKit server, such as wss://example.livekit.cloud.",
+    )
+    livekit_api_key: str | None = Field(
+        None, validation_alias=AliasChoices("LIVEKIT_API_KEY", "livekit_api_key")
+    )
+    livekit_api_secret: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("LIVEKIT_API_SECRET", "livekit_api_secret")
+    )
+
+    supervisors: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Identities that receive alerts in the room, besides those whose attribute "
+        "`earmark.role` says supervisor; separated by ','.",
+    )
+    signing_secret: SecretStr | None = Field(
+        None, description="Secret that signs data messages, as whsec_ and base64."
+    )
+    webhook_url: str | None = Field(None, description="Where alerts are posted.")
+    webhook_secret: SecretStr | None = Field(
+        None, description="Secret that signs webhooks, as whsec_ and base64."
+    )
+    max_rooms: int = Field(20, ge=1, description="Rooms that one worker observes at most.")
+    record: bool = Field(True, description="Whether the observer records what it hears.")
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _split_paths(cls, value: object) -> object:
+        return tuple(value.split(os.pathsep)) if isinstance(value, str) and value else value or ()
+
+    @field_validator("supervisors", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database in force: the one set, else SQLite in the data folder."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'earmark.db'}"
+
+    @property
+    def resolved_objects_url(self) -> str:
+        """The object store in force: the one set, else a folder in the data folder."""
+        return self.objects_url or str(self.data_dir.absolute() / "objects")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of precedence: arguments, environment, the settings file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises:
+        BadInputError: a setting is unknown, malformed, or the settings file is no TOML.
+    """
+    known = {f"EARMARK_{name.upper()}" for name in Settings.model_fields}
+    unknown = sorted(n for n in os.environ if n.startswith("EARMARK_") and n not in known)
+    if unknown:
+        raise BadInputError(
+            f"environment: {unknown[0]} is not a setting; `earmark doctor --settings` lists them"
+        )
+    try:
+        return Settings()
+    except tomllib.TOMLDecodeError as exc:
+        raise BadInputError(f"{SETTINGS_FILE}: not valid TOML: {exc}") from None
+    except ValidationError as exc:
+        first = exc.errors(include_input=False)[0]  # the input may be a secret
+        name = ".".join(str(part) for part in first["loc"])
+        raise BadInputError(f"setting {name}: {first['msg']}") from None
