@@ -2,12 +2,15 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 
 VENV := .venv
-PY := $(VENV)/bin/python
+BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Set UV to use a uv of your own.
 UV ?= $(shell command -v uv || echo .tools/uv/bin/uv)
+# Extra arguments for `make test`, such as ARGS='-k card'.
+ARGS ?=
 
 .PHONY: help setup lock check test demo bench format
 
@@ -16,15 +19,15 @@ help: ## Say what there is
 
 .tools/uv/bin/uv:
 	@echo "uv is not on PATH: installing it into .tools/uv"
-	python3 -m venv .tools/uv
-	.tools/uv/bin/pip install --quiet 'uv>=0.7,<1'
+	@python3 -m venv .tools/uv
+	@.tools/uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.7,<1'
 
 $(STAMP): pyproject.toml requirements.lock | $(filter .tools/uv/bin/uv,$(UV))
-	@echo "Installing Earmark and its tools into $(VENV)"
-	test -x $(PY) || $(UV) venv --quiet --python '>=3.11' $(VENV)
-	$(UV) pip install --quiet --python $(PY) --constraint requirements.lock \
+	@echo "Installing Earmark and its tools into $(VENV); about a minute on a fresh machine"
+	@test -x $(BIN)/python || $(UV) venv --quiet --python '>=3.11' $(VENV)
+	@$(UV) pip install --quiet --python $(BIN)/python --constraint requirements.lock \
 	  --editable '.[models,notebooks]' --group dev
-	touch $(STAMP)
+	@touch $(STAMP)
 
 setup: $(STAMP) ## Make .venv with everything that the demo and the tests need
 
@@ -32,3 +35,25 @@ lock: | $(filter .tools/uv/bin/uv,$(UV)) ## Resolve every dependency and extra a
 	$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
 	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' \
 	  pyproject.toml --output-file requirements.lock
+
+check: setup ## Format, lint, types, import contracts, and the rule book's own cases
+	@echo "ruff";         $(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@echo "mypy";         $(BIN)/mypy
+	@echo "import-linter"; $(BIN)/lint-imports --no-cache | tail -n 4
+	@echo "rule book";    $(BIN)/earmark rules lint && $(BIN)/earmark rules test
+
+test: setup ## Install what the tests need, servers included, and run them
+	@scripts/system_packages.sh
+	@python3 scripts/tools.py ensure livekit-server versitygw >/dev/null || \
+	  echo "Without these servers, their tests are skipped."
+	@$(BIN)/pytest $(ARGS)
+
+demo: setup ## Everything at once: a LiveKit room, live alerts, the audit, the report
+	@python3 scripts/tools.py ensure livekit-server >/dev/null || true
+	@LIVEKIT_SERVER_BIN="$$(python3 scripts/tools.py path livekit-server)" $(BIN)/earmark demo
+
+bench: setup ## Measure what the documentation claims about speed
+	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+format: setup ## Format and mend what can be mended
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .

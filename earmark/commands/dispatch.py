@@ -1,0 +1,40 @@
+"""`earmark dispatch`: send the observer into a room."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import click
+
+from earmark.settings import load_settings
+from earmark.wiring import LiveKitAccess, livekit_access
+
+
+@click.command
+@click.argument("room")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON line.")
+def command(room: str, as_json: bool) -> None:
+    r"""Send the observer into ROOM, and wait until it is there.
+
+    A room that does not exist is created. A room that is already observed stays as it is.
+
+    \b
+    Example:
+      earmark observe &
+      earmark dispatch support-42
+    """
+    access = livekit_access(load_settings())
+    dispatch_id, already_there = asyncio.run(_dispatch(access, room))
+    if as_json:
+        click.echo(json.dumps({"dispatch_id": dispatch_id, "already_there": already_there}))
+    else:
+        click.echo("The room is already observed." if already_there else "The observer is in.")
+
+
+async def _dispatch(access: LiveKitAccess, room: str) -> tuple[str, bool]:
+    from realtime.dispatch import dispatch, livekit_api
+
+    async with livekit_api(access.url, access.api_key, access.api_secret) as client:
+        done = await dispatch(client, room)
+    return done.dispatch_id, done.already_there

@@ -1,0 +1,98 @@
+"""`earmark observe`: the worker that listens to rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from earmark.errors import ServiceMissingError
+from earmark.logs import setup_logging
+from earmark.settings import Settings, load_settings
+from earmark.wiring import RULES_OPTION, livekit_access, rule_paths
+
+
+@click.command
+@RULES_OPTION
+@click.option(
+    "--port",
+    default=8081,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Loopback port of the health page; 0 takes a free one.",
+)
+@click.option(
+    "--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR."
+)
+def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
+    r"""Run the worker that listens to LiveKit rooms.
+
+    The worker registers as `earmark-observer` and goes where `earmark dispatch ROOM` sends it. In a
+    room it is hidden and publishes no media. It needs LIVEKIT_URL, LIVEKIT_API_KEY and
+    LIVEKIT_API_SECRET. The first signal (Ctrl-C) lets calls end, a second one does not wait.
+
+    Whoever is monitored must know: see docs/lawful-use.md before you point this at real calls.
+
+    \b
+    Example:
+      export LIVEKIT_URL=ws://127.0.0.1:7880 LIVEKIT_API_KEY=... LIVEKIT_API_SECRET=...
+      earmark observe
+    """
+    settings = load_settings()
+    access = livekit_access(settings)
+    setup_logging(log_level.upper())
+    console = Console(stderr=True)
+    # livekit takes seconds to import: not before the settings are known to be good.
+    from speech.models import find_model
+
+    from realtime.dispatch import check_livekit
+    from realtime.recognition import LIVE_MODEL_ID
+    from realtime.worker import ObserverConfig, ObserverWorker
+
+    config = ObserverConfig(
+        livekit_url=access.url,
+        livekit_api_key=access.api_key,
+        livekit_api_secret=access.api_secret,
+        rules=rule_paths(rules, settings),
+        models_dir=settings.models_dir.absolute(),
+        database_url=settings.resolved_database_url,
+        objects_url=settings.resolved_objects_url,
+        s3_endpoint_url=settings.s3_endpoint_url,
+        spool_dir=settings.data_dir.absolute() / "spool",
+        supervisors=frozenset(settings.supervisors),
+        signing_secret=_secret(settings, "signing_secret"),
+        webhook_url=settings.webhook_url,
+        webhook_secret=_secret(settings, "webhook_secret"),
+        record=settings.record,
+        max_rooms=settings.max_rooms,
+        http_port=port,
+    )
+    # Everything that a job would fail on is tried before the worker says it is there.
+    with console.status("Checking rules, models, database, object store and server"):
+        rulebook = config.rulebook()
+        for model_id in ("silero-vad", LIVE_MODEL_ID):
+            find_model(model_id, config.models_dir)
+        config.database().close()
+        if config.record:
+            config.objects().check()
+        asyncio.run(check_livekit(access.url, access.api_key, access.api_secret))
+    if config.signing_secret is None:
+        console.print("No signing secret is set: data messages will not be signed.", style="yellow")
+    console.print(f"{len(rulebook.rules)} rules in force. Loading the speech model …")
+    try:
+        asyncio.run(
+            ObserverWorker(config).run(
+                on_registered=lambda: console.print("Ready: waiting for rooms. Ctrl-C ends.")
+            )
+        )
+    except (RuntimeError, OSError) as exc:
+        raise ServiceMissingError(f"the worker stopped: {type(exc).__name__}") from None
+    sys.exit(0)
+
+
+def _secret(settings: Settings, name: str) -> str | None:
+    value = getattr(settings, name)
+    return value.get_secret_value() if value is not None else None

@@ -1,0 +1,178 @@
+"""`earmark rules`: check rule files, run their cases, and try rules on text."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from earmark.errors import BadInputError
+from rules.cases import Case, CaseResult, load_cases, rule_files_of, run_case
+from rules.errors import RuleInputError, RuleLoadError
+from rules.lint import lint as lint_rules
+from rules.loader import load_rulebook
+from rules.records import Scanner, parse_record
+from rules.rulebook import Rulebook
+
+_PATHS = click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+_JSON = click.option("--json", "as_json", is_flag=True, help="JSON lines on stdout.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Check, test and try rules.
+
+    Rules are YAML files; docs/rule-language.md describes every key. Each rule file has its cases
+    beside it: `card.yaml` and `card.cases.yaml`.
+
+    \b
+    Examples:
+      earmark rules lint my-rules/
+      earmark rules test
+      echo '{"id": 1, "text": "my card is 4111 1111 1111 1111"}' | earmark rules scan -
+    """  # noqa: D301
+
+
+@command.command()
+@_PATHS
+@_JSON
+def lint(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Check rule files: first that they load, then that they are good.
+
+    Without PATHS, the built-in book is checked. Errors of loading end with exit code 2, all of
+    them listed; poor rules (no case that hits, no near miss, no reference, phrases that can never
+    matter) end with exit code 1.
+
+    \b
+    Example:
+      earmark rules lint my-rules/ --json
+    """  # noqa: D301
+    try:
+        rulebook, cases = _load(paths)
+    except RuleLoadError as exc:
+        if not as_json:
+            raise
+        for problem in exc.problems:
+            where = {"path": str(problem.path), "line": problem.line, "column": problem.column}
+            _emit({"type": "error", **where, "message": problem.message})
+        sys.exit(exc.exit_code)
+    issues = lint_rules(rulebook, cases)
+    for issue in issues:
+        if not as_json:
+            click.echo(str(issue))
+            continue
+        place = issue.location
+        where = {"path": str(place.path), "line": place.line, "column": place.column}
+        found = {"type": "issue", "fault": issue.fault.value, "rule": issue.rule_id}
+        _emit({**found, **where, "message": issue.message})
+    if not as_json:
+        counted = f"{_count(rulebook.rules, 'rule')}, {_count(cases, 'case')}"
+        click.echo(f"{counted}, {_count(issues, 'issue')}")
+    sys.exit(1 if issues else 0)
+
+
+@command.command()
+@_PATHS
+@_JSON
+def test(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Run the cases of rule files and compare what hit with what should have.
+
+    Without PATHS, the built-in book is tested. A failed case ends with exit code 1.
+
+    \b
+    Example:
+      earmark rules test my-rules/card.yaml
+    """  # noqa: D301
+    rulebook, cases = _load(paths)
+    if not cases:
+        raise BadInputError("no cases beside these rules; write NAME.cases.yaml beside NAME.yaml")
+    results = [run_case(case, rulebook) for case in cases]
+    for result in results:
+        if as_json:
+            _emit(_result_json(result))
+        elif not result.passed:
+            click.echo(f"FAILED {result.case.path}:{result.case.line}: {result.case.name}")
+            for rule_id in result.missing:
+                click.echo(f"  expected a hit of {rule_id}, got none")
+            for rule_id in result.unexpected:
+                click.echo(f"  expected no hit of {rule_id}, got one")
+    failed = [result for result in results if not result.passed]
+    if not as_json:
+        click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+    sys.exit(1 if failed else 0)
+
+
+@command.command()
+@click.argument("source", metavar="IN.jsonl", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--rules",
+    "rule_paths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Rule file or folder; may be given several times. Default: the built-in book.",
+)
+@click.option("--show-values", is_flag=True, help="Print the numbers found, in the clear.")
+@click.option("--json", "as_json", is_flag=True, help="Accepted; the output is JSON anyway.")
+def scan(source: Path, rule_paths: tuple[Path, ...], show_values: bool, as_json: bool) -> None:
+    """Look for personal data and rule hits in texts or transcripts.
+
+    IN.jsonl, or - for standard input, holds one object a line: {"id", "text"}, or {"id",
+    "segments": [{"speaker", "start", "end", "text"}]} with times in seconds. For each there is
+    one line out: {"id", "entities", "hits"}. An entity over several segments is reported with the
+    part in its first one. Rules about what is missing apply to segments only.
+
+    \b
+    Example:
+      echo '{"id": 1, "text": "my card is 4111 1111 1111 1111"}' | earmark rules scan -
+    """  # noqa: D301
+    scanner = Scanner.of(load_rulebook(rule_paths))
+    name = "standard input" if str(source) == "-" else str(source)
+    try:
+        with click.open_file(str(source), "rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    _emit(_scanned(scanner, line, f"{name}:{number}", show_values))
+    except OSError as exc:
+        if isinstance(exc, BrokenPipeError):
+            raise
+        reason = exc.strerror or "cannot be read"
+        raise BadInputError(f"{name}: {reason}; give a file of JSON lines") from None
+
+
+def _scanned(scanner: Scanner, line: bytes, place: str, show_values: bool) -> dict[str, Any]:
+    try:
+        record = parse_record(line.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise BadInputError(f"{place}: not UTF-8 text; save the file as UTF-8") from None
+    except RuleInputError as exc:
+        raise BadInputError(f"{place}: {exc}") from None
+    return scanner.scan(record, show_values=show_values)
+
+
+def _load(paths: tuple[Path, ...]) -> tuple[Rulebook, tuple[Case, ...]]:
+    rulebook = load_rulebook(rule_files_of(paths))
+    return rulebook, load_cases(paths, rulebook)
+
+
+def _result_json(result: CaseResult) -> dict[str, Any]:
+    return {
+        "type": "case",
+        "name": result.case.name,
+        "path": str(result.case.path),
+        "line": result.case.line,
+        "passed": result.passed,
+        "missing": list(result.missing),
+        "unexpected": list(result.unexpected),
+    }
+
+
+def _emit(record: dict[str, Any]) -> None:
+    click.echo(json.dumps(record, ensure_ascii=False))
+
+
+def _count(things: Sequence[object], name: str) -> str:
+    return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"

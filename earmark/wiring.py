@@ -1,0 +1,56 @@
+"""What several subcommands wire alike: settings into the rooms' own configurations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from earmark.errors import BadInputError
+from earmark.settings import Settings
+
+RULES_OPTION = click.option(
+    "--rules",
+    "rules",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Rule file or folder; may be repeated. Default: the setting `rules`, else the book.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveKitAccess:
+    """Where the LiveKit server is, and the keys to it."""
+
+    url: str
+    api_key: str
+    api_secret: str = field(repr=False)
+
+
+def livekit_access(settings: Settings) -> LiveKitAccess:
+    """The LiveKit settings, all three.
+
+    Raises:
+        BadInputError: one of them is not set.
+    """
+    values = {
+        "LIVEKIT_URL": settings.livekit_url,
+        "LIVEKIT_API_KEY": settings.livekit_api_key,
+        "LIVEKIT_API_SECRET": (
+            settings.livekit_api_secret.get_secret_value() if settings.livekit_api_secret else None
+        ),
+    }
+    missing = [name for name, value in values.items() if not value]
+    if missing:
+        raise BadInputError(
+            f"{' and '.join(missing)} not set; set LIVEKIT_URL, LIVEKIT_API_KEY and "
+            "LIVEKIT_API_SECRET, or try `earmark replay FILE`, which needs no server"
+        )
+    url, api_key, api_secret = (str(value) for value in values.values())
+    return LiveKitAccess(url=url, api_key=api_key, api_secret=api_secret)
+
+
+def rule_paths(given: tuple[Path, ...], settings: Settings) -> tuple[Path, ...]:
+    """The rules in force: the ones given, else the setting, else () for the built-in book."""
+    return given or settings.rules

@@ -1,0 +1,102 @@
+"""Alerts: hits on their way to people, in the one form that leaves the process.
+
+The form is thin. It names the participant by its session id and role, never by identity, which may
+be a telephone number, and carries no speech but the masked excerpt.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from rules.types import Hit, Role
+
+TOPIC = "compliance_alert"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """A hit that is published live."""
+
+    hit: Hit
+    room_sid: str
+    participant_sid: str | None  # None for what nobody said
+    role: Role | None
+    raised_at: datetime  # UTC
+    raised_s: float  # call clock: when the alert left
+
+    def payload(self) -> dict[str, object]:
+        """What is sent: ids, spans and the masked excerpt."""
+        return {
+            "type": "compliance_alert",
+            "hit_id": self.hit.id,
+            "room_sid": self.room_sid,
+            "participant_sid": self.participant_sid,
+            "role": self.role.value if self.role else None,
+            "rule": self.hit.rule_id,
+            "rule_version": self.hit.rule_version,
+            "severity": self.hit.severity.value,
+            "state": self.hit.state.value,
+            "start_s": round(self.hit.span.start_s, 3),
+            "end_s": round(self.hit.span.end_s, 3),
+            "at_s": round(self.raised_s, 3),
+            "excerpt": self.hit.excerpt,
+            "score": round(self.hit.score, 3),
+            "raised_at": self.raised_at.isoformat(),
+        }
+
+
+class AlertSink(Protocol):
+    """Somewhere that alerts go. A sink handles its own failures and never blocks for long."""
+
+    async def publish(self, alert: Alert) -> None:
+        """Take one alert."""
+
+
+def envelope(alert: Alert, secret: str | None) -> bytes:
+    """The data message of an alert.
+
+    The receiver cannot see who sent a data message, so the message carries a Standard Webhooks
+    signature over its id, time and body. The body is a string: the very characters that were
+    signed.
+
+    Args:
+        alert: What is sent.
+        secret: `whsec_` and base64; None sends an unsigned message, marked as such.
+    """
+    body = json.dumps(alert.payload(), separators=(",", ":"))
+    sent_at = datetime.now(UTC)
+    signature = Webhook(secret).sign(alert.hit.id, sent_at, body) if secret else None
+    return json.dumps(
+        {
+            "id": alert.hit.id,
+            "timestamp": int(sent_at.timestamp()),
+            "signature": signature,
+            "body": body,
+        }
+    ).encode()
+
+
+def open_envelope(data: bytes, secret: str) -> Mapping[str, object] | None:
+    """Check a data message and give its payload.
+
+    Returns:
+        The payload, or None for a message that is malformed, forged or older than five minutes.
+    """
+    try:
+        message = json.loads(data)
+        headers = {
+            "webhook-id": str(message["id"]),
+            "webhook-timestamp": str(message["timestamp"]),
+            "webhook-signature": str(message["signature"]),
+        }
+        payload = Webhook(secret).verify(message["body"], headers)
+    except (ValueError, KeyError, TypeError, AttributeError, WebhookVerificationError):
+        return None
+    return payload if isinstance(payload, dict) else None

@@ -1,0 +1,108 @@
+"""Sends the observer into a room, and makes sure that it arrived."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import aiohttp
+from livekit import api
+from livekit.protocol import agent as agent_proto
+
+from realtime.errors import DispatchError, LiveKitConfigError, LiveKitUnavailableError
+from realtime.worker import AGENT_NAME
+
+_TIMEOUT_S = 10.0
+_POLL_S = 0.25
+_RUNNING = agent_proto.JobStatus.JS_RUNNING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatched:
+    """What `dispatch` did."""
+
+    dispatch_id: str
+    already_there: bool
+
+
+@asynccontextmanager
+async def livekit_api(url: str, api_key: str, api_secret: str) -> AsyncIterator[api.LiveKitAPI]:
+    """The server API, with its failures mapped.
+
+    Raises:
+        LiveKitConfigError: the address is none.
+        LiveKitUnavailableError: no answer, or the keys are refused.
+    """
+    if urlsplit(url).scheme not in {"ws", "wss", "http", "https"} or not urlsplit(url).hostname:
+        raise LiveKitConfigError(
+            f"LIVEKIT_URL: {url!r} is no address; it should look like wss://HOST or ws://HOST:7880"
+        )
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+    try:
+        async with api.LiveKitAPI(url, api_key, api_secret, timeout=timeout) as client:
+            yield client
+    except (aiohttp.ClientConnectionError, TimeoutError, OSError):
+        raise LiveKitUnavailableError(
+            f"LIVEKIT_URL: no LiveKit server answers at {url}; start one or correct the address"
+        ) from None
+    except api.TwirpError as exc:
+        if exc.status in {401, 403}:
+            raise LiveKitUnavailableError(
+                f"LIVEKIT_API_KEY and LIVEKIT_API_SECRET: the server at {url} refuses them"
+            ) from None
+        raise LiveKitUnavailableError(
+            f"the LiveKit server at {url} answered {exc.code} ({exc.status})"
+        ) from None
+
+
+async def check_livekit(url: str, api_key: str, api_secret: str) -> None:
+    """Make sure that a server answers and takes the keys.
+
+    Raises:
+        LiveKitConfigError: the address is none.
+        LiveKitUnavailableError: no answer, or the keys are refused.
+    """
+    async with livekit_api(url, api_key, api_secret) as client:
+        await client.room.list_rooms(api.ListRoomsRequest())
+
+
+async def dispatch(client: api.LiveKitAPI, room_name: str, *, wait_s: float = 15.0) -> Dispatched:
+    """Send the observer into a room; a room that is not there is created.
+
+    LiveKit accepts a dispatch that no worker can take and drops it, and it takes the same dispatch
+    twice. So this looks first whether an observer is there, and waits until one runs.
+
+    Raises:
+        DispatchError: no worker took the job in time; the dispatch is withdrawn.
+    """
+    # Asking for the dispatches of a room that is not there waits seconds for nobody's answer.
+    rooms = await client.room.list_rooms(api.ListRoomsRequest(names=[room_name]))
+    if rooms.rooms:
+        for earlier in await _dispatches(client, room_name):
+            if _runs(earlier):
+                return Dispatched(dispatch_id=earlier.id, already_there=True)
+    made = await client.agent_dispatch.create_dispatch(
+        api.CreateAgentDispatchRequest(agent_name=AGENT_NAME, room=room_name)
+    )
+    deadline_s = asyncio.get_running_loop().time() + wait_s
+    while asyncio.get_running_loop().time() < deadline_s:
+        for current in await _dispatches(client, room_name):
+            if current.id == made.id and _runs(current):
+                return Dispatched(dispatch_id=made.id, already_there=False)
+        await asyncio.sleep(_POLL_S)
+    await client.agent_dispatch.delete_dispatch(made.id, room_name)
+    raise DispatchError(
+        f"no worker took the job within {wait_s:.0f} s; start one with `earmark observe`"
+    )
+
+
+async def _dispatches(client: api.LiveKitAPI, room_name: str) -> list[agent_proto.AgentDispatch]:
+    found = await client.agent_dispatch.list_dispatch(room_name)
+    return [dispatch for dispatch in found if dispatch.agent_name == AGENT_NAME]
+
+
+def _runs(dispatch: agent_proto.AgentDispatch) -> bool:
+    return any(job.state.status == _RUNNING for job in dispatch.state.jobs)

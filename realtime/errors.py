@@ -1,0 +1,41 @@
+"""Errors of the live side.
+
+RealtimeError
+├── LiveKitConfigError       an address or key that cannot be one (exit 2)
+├── LiveKitUnavailableError  a server that does not answer or refuses the keys (exit 3)
+├── DispatchError            no observer took the job (exit 3)
+├── RecognitionError         the shared speech process failed on a piece of speech
+└── RecorderError            a recording could not be written or put away
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RealtimeError(Exception):
+    """Base of everything that the live side raises on purpose."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class LiveKitConfigError(RealtimeError):
+    """The LiveKit address or keys are missing or malformed."""
+
+    exit_code = 2
+
+
+class LiveKitUnavailableError(RealtimeError):
+    """The LiveKit server cannot be reached, or it refuses the keys."""
+
+
+class DispatchError(RealtimeError):
+    """The observer was asked into a room and did not come."""
+
+
+class RecognitionError(RealtimeError):
+    """The speech process gave no words for a piece of speech. Never carries what was said."""
+
+
+class RecorderError(RealtimeError):
+    """A recording could not be written, or could not be put into the object store."""

@@ -1,0 +1,271 @@
+"""The worker: takes jobs from a LiveKit server and runs one observer a room."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from livekit import rtc
+from livekit.agents import (
+    AgentServer,
+    AutoSubscribe,
+    JobContext,
+    JobProcess,
+    JobRequest,
+    WorkerPermissions,
+)
+
+from realtime.clock import CallClock
+from realtime.inference import METHOD, MODELS_DIR_VARIABLE, register_runner
+from realtime.ledger import CallLedger
+from realtime.observer import RoomObserver, call_start
+from realtime.recognition import SharedRecogniser
+from realtime.recorder import put_away_orphans
+from realtime.webhook import WebhookPump
+from rules.loader import load_rulebook
+from rules.rulebook import Rulebook
+from speech.models import find_model
+from speech.vad import VadModel
+from storage import recordings
+from storage.database import Database, open_database
+from storage.errors import StorageError
+from storage.manifest import Recording
+from storage.objects import ObjectStore, open_objects
+
+log = logging.getLogger(__name__)
+
+AGENT_NAME = "earmark-observer"
+
+_VAD = "vad"
+_OBSERVER = "observer"
+_PUMP = "pump"
+# How often the spool is searched for recordings that a dead job or a full store left there.
+_SWEEP_S = 60.0
+_JOB_MEMORY_WARN_MB = 700
+_JOB_MEMORY_LIMIT_MB = 1500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserverConfig:
+    """Everything that a job process needs; travels by pickle, so it holds plain data."""
+
+    livekit_url: str
+    livekit_api_key: str
+    livekit_api_secret: str = field(repr=False)
+    rules: tuple[Path, ...]
+    models_dir: Path
+    database_url: str = field(repr=False)
+    objects_url: str
+    s3_endpoint_url: str | None
+    spool_dir: Path
+    supervisors: frozenset[str] = field(repr=False)
+    signing_secret: str | None = field(repr=False)
+    webhook_url: str | None = field(repr=False)
+    webhook_secret: str | None = field(repr=False)
+    record: bool
+    max_rooms: int
+    http_port: int
+    cpu_threads: int = 2
+
+    def rulebook(self) -> Rulebook:
+        """The rules in force."""
+        return load_rulebook(self.rules)
+
+    def database(self) -> Database:
+        """The database, open."""
+        return open_database(self.database_url)
+
+    def objects(self) -> ObjectStore:
+        """The object store."""
+        return open_objects(self.objects_url, s3_endpoint_url=self.s3_endpoint_url)
+
+
+def build_server(config: ObserverConfig) -> AgentServer:
+    """A worker that joins rooms hidden, hears all audio, and can publish no media."""
+    os.environ[MODELS_DIR_VARIABLE] = str(config.models_dir)
+    register_runner()
+    server = AgentServer(
+        ws_url=config.livekit_url,
+        api_key=config.livekit_api_key,
+        api_secret=config.livekit_api_secret,
+        permissions=WorkerPermissions(
+            can_publish=False,
+            can_subscribe=True,
+            can_publish_data=True,
+            can_update_metadata=False,
+            hidden=True,
+        ),
+        setup_fnc=functools.partial(prewarm, config),
+        job_memory_warn_mb=_JOB_MEMORY_WARN_MB,
+        job_memory_limit_mb=_JOB_MEMORY_LIMIT_MB,
+        num_idle_processes=1,
+        initialize_process_timeout=60.0,
+        host="127.0.0.1",
+        port=config.http_port,
+        preload_modules=["realtime.observer"],
+        load_threshold=0.95,
+    )
+
+    async def on_request(request: JobRequest) -> None:
+        # The load is sampled every half second, so a burst gets past it: the cap is hard.
+        busy = server.active_jobs
+        if len(busy) >= config.max_rooms:
+            log.warning("a room was refused: the worker is full", extra={"n_rooms": len(busy)})
+            await request.reject()
+            return
+        if any(job.job.room.sid == request.room.sid for job in busy):
+            log.warning("a second observer was refused", extra={"room_sid": request.room.sid})
+            await request.reject()
+            return
+        # Identities must differ: a second observer of the same name would evict the first.
+        await request.accept(identity=f"{AGENT_NAME}-{request.id}", name="Earmark observer")
+
+    server.rtc_session(
+        functools.partial(observe_room, config),
+        agent_name=AGENT_NAME,
+        on_request=on_request,
+        on_session_end=leave_room,
+    )
+    return server
+
+
+def prewarm(config: ObserverConfig, process: JobProcess) -> None:
+    """Load what every job needs before there is a job."""
+    process.userdata[_VAD] = VadModel(find_model("silero-vad", config.models_dir))
+
+
+async def observe_room(config: ObserverConfig, context: JobContext) -> None:
+    """Entry point of a job: join the room and listen until it ends."""
+    room = context.job.room
+    clock = CallClock.start(
+        call_start(creation_time_s=room.creation_time, creation_time_ms=room.creation_time_ms)
+    )
+    rulebook = config.rulebook()
+    database = await asyncio.to_thread(config.database)
+    pump: WebhookPump | None = None
+    if config.webhook_url is not None:
+        pump = WebhookPump(database, url=config.webhook_url, secret=config.webhook_secret)
+        context.proc.userdata[_PUMP] = asyncio.create_task(pump.run(), name="webhook-pump")
+    ledger = CallLedger(
+        database=database,
+        room_sid=room.sid,
+        room_name=room.name,
+        call_started_at=clock.call_started_at,
+        rulebook_fingerprint=rulebook.fingerprint,
+        source="livekit",
+        deliver=pump is not None,
+        on_queued=pump.wake if pump is not None else lambda: None,
+    )
+    observer = RoomObserver(
+        room=context.room,
+        room_sid=room.sid,
+        room_name=room.name,
+        clock=clock,
+        rulebook=rulebook,
+        vad=context.proc.userdata[_VAD],
+        recogniser=SharedRecogniser(context.inference_executor, method=METHOD),
+        ledger=ledger,
+        objects=config.objects() if config.record else None,
+        spool_dir=config.spool_dir,
+        supervisors=config.supervisors,
+        signing_secret=config.signing_secret,
+        on_empty=lambda: context.shutdown(reason="everybody left"),
+    )
+    context.proc.userdata[_OBSERVER] = observer
+    await observer.start(lambda: context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY))
+    log.info("observing", extra={"room_sid": room.sid})
+
+
+async def leave_room(context: JobContext) -> None:
+    """The session ends, and the room is still connected: say and write what is left."""
+    observer: RoomObserver | None = context.proc.userdata.pop(_OBSERVER, None)
+    if observer is not None:
+        await observer.finish()
+    pump: asyncio.Task[None] | None = context.proc.userdata.pop(_PUMP, None)
+    if pump is not None:
+        # What is still queued is delivered by the worker's own pump.
+        pump.cancel()
+        await asyncio.gather(pump, return_exceptions=True)
+
+
+class ObserverWorker:
+    """Runs the worker and, beside it, what belongs to no single room."""
+
+    def __init__(self, config: ObserverConfig) -> None:
+        self._config = config
+        self._server = build_server(config)
+        self._stopping = asyncio.Event()
+
+    async def run(self, *, on_registered: functools.partial[None] | None = None) -> None:
+        """Serve until a signal asks to stop; calls that are under way are heard to their end.
+
+        Args:
+            on_registered: Called once the LiveKit server knows the worker.
+
+        Raises:
+            Exception: what livekit-agents raises when the server stays away.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
+        if on_registered is not None:
+            self._server.on("worker_registered", lambda *_: on_registered())
+        tasks = [asyncio.create_task(self._sweep_forever(), name="spool-sweep")]
+        if self._config.webhook_url is not None:
+            pump = WebhookPump(
+                self._config.database(),
+                url=self._config.webhook_url,
+                secret=self._config.webhook_secret,
+            )
+            tasks.append(asyncio.create_task(pump.run(), name="webhook-pump"))
+        serving = asyncio.create_task(self._server.run(), name="agent-server")
+        stopping = asyncio.create_task(self._stopping.wait(), name="stop-signal")
+        try:
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()
+            else:
+                await self._drain(loop)
+        finally:
+            for task in (*tasks, stopping):
+                task.cancel()
+            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+            await self._server.aclose()
+            await asyncio.gather(serving, return_exceptions=True)
+
+    async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        log.info("no new rooms; waiting for calls to end")
+        drained = asyncio.ensure_future(self._server.drain())
+        # A second signal does not wait for the calls; their jobs still write what they have.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, drained.cancel)
+        await asyncio.gather(drained, return_exceptions=True)
+
+    async def _sweep_forever(self) -> None:
+        if not self._config.record:
+            return
+        objects = self._config.objects()
+        database = await asyncio.to_thread(self._config.database)
+
+        def keep(recording: Recording) -> None:
+            with database.begin() as connection:
+                recordings.save_recording(connection, recording)
+
+        while True:
+            try:
+                n = await asyncio.to_thread(put_away_orphans, self._config.spool_dir, objects, keep)
+                if n:
+                    log.info("recordings were put away late", extra={"n_recordings": n})
+            except (StorageError, OSError) as exc:
+                log.error("the spool cannot be emptied", extra={"error": type(exc).__name__})
+            await asyncio.sleep(_SWEEP_S)
+
+
+def is_observer(participant: rtc.Participant) -> bool:
+    """Whether a participant is one of ours."""
+    return participant.identity.startswith(AGENT_NAME)

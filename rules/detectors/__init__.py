@@ -1,0 +1,1 @@
+"""Deciding what digits are. Each detector judges one candidate; none keeps memory."""

@@ -1,0 +1,35 @@
+"""What a detector is told and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rules.candidates import Candidate
+
+
+class Topic(StrEnum):
+    """What the talk is about, as far as numbers go."""
+
+    CARD = "card"
+    CARD_NUMBER = "card_number"  # the number of a card is asked for or announced
+    SSN = "ssn"
+    OTHER = "other"  # an order, a phone, a parcel: numbers that are no personal data here
+    NEUTRAL = "neutral"  # an account: nothing follows, but what was said before is over
+
+
+class Moment(StrEnum):
+    """Why a run is looked at now."""
+
+    WORD = "word"  # a word came; more digits may follow
+    PAUSE = "pause"  # a short silence; more digits may follow
+    CLOSED = "closed"  # the speaker went on to something else, or was silent for long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A candidate that is personal data."""
+
+    candidate: Candidate
+    value: str
+    score: float  # in [0.0, 1.0]

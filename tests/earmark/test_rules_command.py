@@ -1,0 +1,198 @@
+"""`earmark rules`, run as people run it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from earmark.cli import exit_code_of
+from earmark.commands.rules import command
+
+CARD = "4539-1488-0343-6467"
+
+
+def run(*args: str, stdin: str | bytes = "") -> Result:
+    return CliRunner().invoke(command, list(args), input=stdin)
+
+
+def failure(result: Result) -> tuple[int | None, str]:
+    """Exit code and message of an error raised on purpose."""
+    assert isinstance(result.exception, Exception)
+    return exit_code_of(result.exception), str(result.exception)
+
+
+@pytest.mark.parametrize("name", ["lint", "test", "scan"])
+def test_help_teaches_with_an_example(name: str) -> None:
+    """Each subcommand explains itself with a command line that can be copied."""
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert "Example:" in result.output
+    assert f"earmark rules {name}" in result.output
+
+
+def test_lint_and_test_pass_on_the_built_in_book() -> None:
+    """Without paths the built-in book is meant, and it is in order."""
+    results = [json.loads(line) for line in run("test", "--json").stdout.splitlines()]
+    assert results
+    assert all(result["passed"] for result in results)
+    assert run("test").output == f"{len(results)} passed, 0 failed\n"
+    assert run("lint").output == f"6 rules, {len(results)} cases, 0 issues\n"
+
+
+PACK = """pack: a.b
+version: 1
+rules:
+  - {id: a.c, title: T, description: D, severity: low, references: [R],
+     condition: {phrases: {any_of: [boom]}}}
+"""
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    path = tmp_path / "a.yaml"
+    path.write_text(PACK)
+    (tmp_path / "a.cases.yaml").write_text(
+        "cases:\n  - {name: one, say: bang, hit: a.c}\n  - {name: two, say: boom, no_hit: a.c}\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("given", ["a.yaml", "a.cases.yaml", "."])
+def test_failed_cases_show_expected_and_got(pack: Path, given: str) -> None:
+    """A failed case names its line and both sides, and ends with 1."""
+    result = run("test", str(pack.parent / given))
+    assert result.exit_code == 1
+    assert result.output.replace(str(pack.parent) + "/", "") == (
+        "FAILED a.cases.yaml:2: one\n  expected a hit of a.c, got none\n"
+        "FAILED a.cases.yaml:3: two\n  expected no hit of a.c, got one\n"
+        "0 passed, 2 failed\n"
+    )
+
+
+def test_no_cases_is_an_error(pack: Path) -> None:
+    """Nothing tested is not a success."""
+    (pack.parent / "a.cases.yaml").unlink()
+    code, message = failure(run("test", str(pack)))
+    assert code == 2
+    assert message.startswith("no cases beside these rules")
+
+
+def test_lint_issues_end_with_1(pack: Path) -> None:
+    """Poor rules are listed, in JSON where asked."""
+    (pack.parent / "a.cases.yaml").unlink()
+    result = run("lint", str(pack), "--json")
+    assert result.exit_code == 1
+    issues = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(i["type"], i["fault"], i["rule"], i["line"]) for i in issues] == [
+        ("issue", "no-hit-case", "a.c", 4),
+        ("issue", "no-near-miss", "a.c", 4),
+    ]
+
+
+def test_load_errors_end_with_2(pack: Path) -> None:
+    """Rules that cannot be loaded are all listed."""
+    pack.write_text(PACK.replace("title: T", "titel: T").replace("severity: low, ", ""))
+    code, message = failure(run("lint", str(pack)))
+    assert code == 2
+    assert len(message.splitlines()) == 3
+    result = run("lint", str(pack), "--json")
+    assert result.exit_code == 2
+    errors = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [error["type"] for error in errors] == ["error"] * 3
+
+
+def test_scan_gives_one_line_a_record() -> None:
+    """Texts and transcripts come back with entities, hits and nothing else on stdout."""
+    records = [
+        {"id": "t", "text": f"my card is {CARD}"},
+        {"id": 2, "text": "nothing here", "label": "ignored"},
+        {
+            "id": 3,
+            "segments": [
+                {"speaker": "a", "start": 0.5, "end": 3, "text": "Your card number, please?"},
+                {"speaker": "c", "start": 4, "end": 6, "text": "4539 1488"},
+                {"speaker": "a", "start": 6, "end": 6.4, "text": "mm-hm"},
+                {"speaker": "c", "start": 7, "end": 9, "text": "0343 6467."},
+                {"speaker": None, "start": 35, "end": 36, "text": ""},
+            ],
+        },
+    ]
+    stdin = "\n".join(json.dumps(record) for record in records)
+    result = run("scan", "-", "--show-values", "--json", stdin=stdin)
+    assert (result.exit_code, result.stderr) == (0, "")
+    hit = {"rule": "pii.card-number", "severity": "high"}
+    missing = {"rule": "disclosure.recording-notice", "severity": "medium"}
+    found = {"entity": "CREDIT_CARD", "value": "4539148803436467"}
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        {
+            "id": "t",
+            "entities": [{**found, "segment": 0, "start_chars": 11, "end_chars": 30, "score": 1.0}],
+            "hits": [{**hit, "speaker": None, "at_s": 1.6}],
+        },
+        {"id": 2, "entities": [], "hits": []},
+        {
+            "id": 3,
+            "entities": [{**found, "segment": 1, "start_chars": 0, "end_chars": 9, "score": 1.0}],
+            "hits": [
+                {**hit, "speaker": "c", "at_s": 9.0},
+                {**missing, "speaker": None, "at_s": 30.5},
+            ],
+        },
+    ]
+
+
+def test_values_stay_hidden_unless_asked(tmp_path: Path) -> None:
+    """Without --show-values the number is nowhere in the output."""
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps({"id": 1, "text": f"visa {CARD} bye"}) + "\n\n")
+    result = run("scan", str(path))
+    assert "value" not in result.stdout
+    assert "6467" not in result.output
+    assert json.loads(result.stdout)["entities"][0]["entity"] == "CREDIT_CARD"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("nonsense 4539", "not JSON; give one object a line"),
+        ("[1]", "not a JSON object"),
+        ('{"text": "x"}', "id: "),
+        ('{"id": 1}', "need exactly one of the keys text and segments"),
+        ('{"id": 1, "text": 4539}', "text: "),
+        ('{"id": 1, "segments": [{"start": 2, "end": 1, "text": "x"}]}', "segments.0: end must"),
+        (
+            '{"id": 1, "segments": [{"start": 2, "end": 3, "text": "x"}, '
+            '{"start": 1, "end": 3, "text": "y"}]}',
+            "segments must be in order",
+        ),
+        ('{"id": 1, "segments": [{"start": NaN, "end": 1, "text": "x"}]}', "segments.0.start: "),
+        ("[" * 100_000, "not JSON"),
+        (b"\xff\xfe", "not UTF-8 text"),
+    ],
+)
+def test_malformed_lines(line: str | bytes, problem: str) -> None:
+    """A bad line is named without its words, and what came before stays written."""
+    raw = line.encode() if isinstance(line, str) else line
+    result = run("scan", "-", stdin=b'{"id": 1, "text": "fine"}\n' + raw + b"\n")
+    code, message = failure(result)
+    assert code == 2
+    assert message.startswith("standard input:2: ")
+    assert problem in message
+    assert "4539" not in message
+    assert result.stdout == '{"id": 1, "entities": [], "hits": []}\n'
+
+
+def test_missing_input_and_rules(tmp_path: Path) -> None:
+    """Files that are not there are one clear sentence."""
+    assert failure(run("scan", str(tmp_path / "no.jsonl")))[0] == 2
+    assert failure(run("scan", "-", "--rules", str(tmp_path / "no.yaml")))[0] == 2
+
+
+def test_command_is_a_group() -> None:
+    """The command finds its subcommands under the names that people type."""
+    assert isinstance(command, click.Group)
+    assert sorted(command.commands) == ["lint", "scan", "test"]

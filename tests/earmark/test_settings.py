@@ -1,0 +1,91 @@
+"""Settings come from the environment and a file, and a mistake in them is one sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from earmark.errors import BadInputError
+from earmark.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without a settings file."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_defaults_need_nothing(elsewhere: Path) -> None:
+    """Without any setting, database and objects lie in a folder here."""
+    settings = load_settings()
+    assert settings.resolved_database_url == f"sqlite:///{elsewhere / 'earmark-data/earmark.db'}"
+    assert settings.resolved_objects_url == str(elsewhere / "earmark-data/objects")
+    assert settings.livekit_url is None
+
+
+def test_environment_beats_the_file(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable overrides `earmark.toml`; what it does not name stays."""
+    (elsewhere / "earmark.toml").write_text('max_rooms = 3\ndata_dir = "here"\n')
+    monkeypatch.setenv("EARMARK_MAX_ROOMS", "5")
+    settings = load_settings()
+    assert settings.max_rooms == 5
+    assert settings.data_dir == Path("here")
+
+
+def test_lists_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths are separated like PATH, identities by commas."""
+    monkeypatch.setenv("EARMARK_RULES", "one.yaml:two")
+    monkeypatch.setenv("EARMARK_SUPERVISORS", "sue, sam")
+    settings = load_settings()
+    assert settings.rules == (Path("one.yaml"), Path("two"))
+    assert settings.supervisors == ("sue", "sam")
+
+
+@pytest.mark.parametrize(
+    ("variables", "file", "sentence"),
+    [
+        pytest.param(
+            {"EARMARK_DATABSE_URL": "x"},
+            "",
+            "environment: EARMARK_DATABSE_URL is not a setting; "
+            "`earmark doctor --settings` lists them",
+            id="typo-in-variable",
+        ),
+        pytest.param(
+            {"EARMARK_MAX_ROOMS": "many"},
+            "",
+            "setting max_rooms: Input should be a valid integer, unable to parse string as an "
+            "integer",
+            id="not-a-number",
+        ),
+        pytest.param(
+            {},
+            "max_room = 3\n",
+            "setting max_room: Extra inputs are not permitted",
+            id="typo-in-file",
+        ),
+        pytest.param({}, "max_rooms = \n", "earmark.toml: not valid TOML", id="not-toml"),
+    ],
+)
+def test_mistakes(
+    variables: dict[str, str],
+    file: str,
+    sentence: str,
+    elsewhere: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A setting that is unknown or malformed is refused by name."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if file:
+        (elsewhere / "earmark.toml").write_text(file)
+    with pytest.raises(BadInputError) as caught:
+        load_settings()
+    assert str(caught.value).startswith(sentence)
+
+
+def test_secrets_stay_out_of_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither `repr` nor an error shows the value of a secret."""
+    monkeypatch.setenv("EARMARK_SIGNING_SECRET", "whsec_hush")
+    assert "hush" not in repr(load_settings())
+    assert "hush" not in str(Settings(signing_secret="whsec_hush").model_dump())

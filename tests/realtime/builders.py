@@ -1,0 +1,37 @@
+"""Builders of the objects that tests of the live side need."""
+
+from datetime import UTC, datetime
+
+from realtime.alerts import Alert
+from rules.types import Hit, HitState, Role, Severity, Span, TextRange
+
+SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
+
+
+def hit(rule_id: str = "pii.card-number", *, id: str = "hit1", speaker: str | None = "ann") -> Hit:
+    """A hit with a masked excerpt."""
+    return Hit(
+        id=id,
+        rule_id=rule_id,
+        rule_version=1,
+        severity=Severity.CRITICAL,
+        speaker=speaker,
+        span=Span(10.0, 14.5),
+        parts=(TextRange(utterance_id="TR_1/0", start_chars=0, end_chars=19),),
+        excerpt="•••• •••• •••• 6467",
+        score=1.0,
+        state=HitState.CONFIRMED,
+        at_s=14.5,
+    )
+
+
+def alert(of: Hit | None = None) -> Alert:
+    """An alert of a hit."""
+    return Alert(
+        hit=of or hit(),
+        room_sid="RM_1",
+        participant_sid="PA_1",
+        role=Role.CUSTOMER,
+        raised_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        raised_s=15.25,
+    )

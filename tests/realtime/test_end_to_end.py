@@ -1,0 +1,210 @@
+"""The main job on real servers: LiveKit, S3, a webhook receiver, two callers and a supervisor."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from livekit import api, rtc
+
+from earmark.demo_call import Access, Caller, ReceivedAlert, SupervisorClient
+from earmark.observer_process import running_observer
+from realtime.devserver import DevServer
+from realtime.dispatch import dispatch, livekit_api
+from realtime.worker import AGENT_NAME
+from rules.types import Role
+from speech.audio import decode
+from storage import calls, hits, recordings
+from storage.database import open_database
+from tests.realtime.builders import SECRET
+from tests.servers.s3 import S3Server
+from tests.servers.webhooks import ReceivedWebhook, running_webhook_receiver
+
+pytestmark = [pytest.mark.livekit, pytest.mark.s3, pytest.mark.model, pytest.mark.slow]
+
+ROOM = "ward-seven-room"
+AGENT, CUSTOMER, SUPERVISOR = "agnes-the-agent", "carl-the-customer", "sue-the-supervisor"
+WEBHOOK_SECRET = "whsec_" + "d2ViaG9vay13ZWJob29rLXdlYmhvb2s="
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one observed call left behind."""
+
+    environment: dict[str, str]
+    data_dir: Path
+    room_sid: str
+    seen_by_customer: frozenset[str]
+    listed_by_server: frozenset[str]
+    messages_to_customer: int
+    alerts: tuple[ReceivedAlert, ...]
+    webhooks: tuple[ReceivedWebhook, ...]
+    log: str
+
+
+@pytest.fixture(scope="module")
+def outcome(
+    livekit_server: DevServer, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Outcome]:
+    """One call, heard from its first word to its recordings in S3."""
+    folder = tmp_path_factory.mktemp("end-to-end")
+    with running_webhook_receiver(WEBHOOK_SECRET) as receiver:
+        environment = s3_server.environment() | {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "EARMARK_DATA_DIR": str(folder),
+            "EARMARK_SIGNING_SECRET": SECRET,
+            "EARMARK_WEBHOOK_URL": receiver.url,
+            "EARMARK_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "LIVEKIT_URL": livekit_server.url,
+            "LIVEKIT_API_KEY": livekit_server.api_key,
+            "LIVEKIT_API_SECRET": livekit_server.api_secret,
+        }
+        access = Access(
+            url=livekit_server.url,
+            api_key=livekit_server.api_key,
+            api_secret=livekit_server.api_secret,
+        )
+        log_path = folder / "observer.log"
+        with running_observer(environment, log_path):
+            yield asyncio.run(_call(access, environment, folder, log_path, receiver.received))
+
+
+async def _call(
+    access: Access,
+    environment: dict[str, str],
+    folder: Path,
+    log_path: Path,
+    webhooks: list[ReceivedWebhook],
+) -> Outcome:
+    alerts: list[ReceivedAlert] = []
+    overheard: list[rtc.DataPacket] = []
+    agent = Caller(access, ROOM, AGENT, Role.AGENT)
+    customer = Caller(access, ROOM, CUSTOMER, Role.CUSTOMER)
+    customer.room.on("data_received", overheard.append)
+    supervisor = SupervisorClient(access, ROOM, SUPERVISOR, secret=SECRET, on_alert=alerts.append)
+    sound = {
+        name: decode(Path(str(files("earmark") / "demo_audio" / f"{name}.ogg"))).samples[0]
+        for name in ("agent", "customer")
+    }
+    async with livekit_api(access.url, access.api_key, access.api_secret) as client:
+        room = await client.room.create_room(api.CreateRoomRequest(name=ROOM))
+        for caller in (agent, customer, supervisor):
+            await caller.join()
+        assert not (await dispatch(client, ROOM)).already_there
+        assert (await dispatch(client, ROOM)).already_there  # a second one sends nobody
+        for caller in (agent, customer):
+            await caller.publish()
+        await asyncio.gather(agent.speak(sound["agent"]), customer.speak(sound["customer"]))
+        await asyncio.sleep(4)
+        listed = await client.room.list_participants(api.ListParticipantsRequest(room=ROOM))
+        seen = frozenset(customer.room.remote_participants)
+        for caller in (agent, customer, supervisor):
+            await caller.leave()
+        await client.room.delete_room(api.DeleteRoomRequest(room=ROOM))
+    await _until_ended(folder, room.sid)
+    await asyncio.sleep(1)  # webhooks of the last alerts
+    return Outcome(
+        environment=environment,
+        data_dir=folder,
+        room_sid=room.sid,
+        seen_by_customer=seen,
+        listed_by_server=frozenset(participant.identity for participant in listed.participants),
+        messages_to_customer=len(overheard),
+        alerts=tuple(alerts),
+        webhooks=tuple(webhooks),
+        log=log_path.read_text(errors="replace"),
+    )
+
+
+async def _until_ended(folder: Path, room_sid: str) -> None:
+    database = open_database(f"sqlite:///{folder / 'earmark.db'}")
+    try:
+        async with asyncio.timeout(90):
+            while True:
+                with database.begin() as connection:
+                    call = calls.get_call(connection, room_sid)
+                if call is not None and call.ended_at is not None:
+                    return
+                await asyncio.sleep(0.2)
+    finally:
+        database.close()
+
+
+def test_observer_is_invisible_to_callers(outcome: Outcome) -> None:
+    """The callers see each other and the supervisor; only the server's own list has the observer."""
+    assert outcome.seen_by_customer == {AGENT, SUPERVISOR}
+    observers = {name for name in outcome.listed_by_server if name.startswith(AGENT_NAME)}
+    assert len(observers) == 1
+
+
+def test_alerts_reach_the_supervisor_alone(outcome: Outcome) -> None:
+    """Card number, promise and missing notice are raised, signed, once each, to the supervisor."""
+    assert all(alert.authentic for alert in outcome.alerts)
+    rules = [str(alert.payload["rule"]) for alert in outcome.alerts]
+    assert {"pii.card-number", "disclosure.recording-notice"} <= set(rules)
+    assert any(rule.startswith("conduct.") for rule in rules)
+    ids = [alert.payload["hit_id"] for alert in outcome.alerts]
+    assert len(ids) == len(set(ids))
+    assert outcome.messages_to_customer == 0
+
+
+def test_alerts_come_while_people_speak(outcome: Outcome) -> None:
+    """The missing notice is told when its time is over, not when the call is."""
+    (notice,) = (a for a in outcome.alerts if a.payload["rule"] == "disclosure.recording-notice")
+    assert float(str(notice.payload["at_s"])) < float(str(notice.payload["end_s"])) + 10
+
+
+def test_webhooks_are_signed_and_complete(outcome: Outcome) -> None:
+    """Every alert is posted once, under one id, with a signature that fits."""
+    assert all(webhook.authentic for webhook in outcome.webhooks)
+    posted = sorted(str(webhook.payload["hit_id"]) for webhook in outcome.webhooks)
+    assert posted == sorted(str(alert.payload["hit_id"]) for alert in outcome.alerts)
+
+
+def test_rows_are_written(outcome: Outcome) -> None:
+    """Hits and recordings of the call are in the database."""
+    database = open_database(f"sqlite:///{outcome.data_dir / 'earmark.db'}")
+    with database.begin() as connection:
+        stored = hits.hits_of(connection, outcome.room_sid)
+        recorded = recordings.recordings_of(connection, outcome.room_sid)
+    database.close()
+    assert {hit.id for hit in stored} == {str(a.payload["hit_id"]) for a in outcome.alerts}
+    assert {recording.identity for recording in recorded} == {AGENT, CUSTOMER}
+
+
+def test_audit_reads_the_recordings_from_s3(outcome: Outcome) -> None:
+    """The audit confirms the card number and writes the report; a second run does nothing twice."""
+    first = _audit(outcome)
+    findings = [line for line in first if line["type"] == "finding"]
+    card = [line for line in findings if line.get("rule") == "pii.card-number"]
+    assert card
+    assert card[0]["speaker"] == CUSTOMER
+    assert not [line for line in findings if line.get("kind") == "coverage"]
+    (report,) = (line for line in first if line["type"] == "report")
+    (again,) = (line for line in _audit(outcome) if line["type"] == "report")
+    assert again["json"] == report["json"]
+    assert again["already_audited"] is True
+
+
+def _audit(outcome: Outcome) -> list[dict[str, object]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "earmark", "audit", "--call", outcome.room_sid, "--json"],
+        env=outcome.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_log_holds_no_personal_data(outcome: Outcome) -> None:
+    """Neither what was said nor who said it nor the room's name is in the worker's log."""
+    log = outcome.log.lower()
+    assert '"observing"' in log  # the log was written at all
+    for private in (AGENT, CUSTOMER, SUPERVISOR, ROOM, "guaranteed", "4539", "6467"):
+        assert private not in log

@@ -1,0 +1,60 @@
+"""Alerts in the room reach supervisors, and nobody else."""
+
+from dataclasses import dataclass, field
+
+from realtime.alerts import TOPIC, open_envelope
+from realtime.supervisors import SupervisorSink
+from tests.realtime.builders import SECRET, alert, hit
+
+
+@dataclass
+class Room:
+    """Stands for the LiveKit room: notes what was sent to whom."""
+
+    sent: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    fails: bool = False
+
+    async def publish_data(
+        self, payload: bytes, *, reliable: bool, destination_identities: list[str], topic: str
+    ) -> None:
+        """Note a data message, or fail as a closed room does."""
+        if self.fails:
+            raise RuntimeError("room closed")
+        opened = open_envelope(payload, SECRET)
+        assert opened is not None
+        assert topic == TOPIC
+        assert reliable
+        self.sent.append((str(opened["hit_id"]), tuple(destination_identities)))
+
+
+async def test_without_supervisors_nothing_is_sent() -> None:
+    """An empty list of destinations would reach the monitored caller."""
+    room = Room()
+    await SupervisorSink(room, secret=SECRET).publish(alert())
+    assert room.sent == []
+
+
+async def test_every_supervisor_gets_every_alert_once() -> None:
+    """Whoever joins late gets what was raised before; whoever left gets nothing more."""
+    room = Room()
+    sink = SupervisorSink(room, secret=SECRET)
+    await sink.joined("sue")
+    await sink.publish(alert(hit(id="a")))
+    await sink.joined("sam")
+    await sink.joined("sam")
+    await sink.publish(alert(hit(id="b")))
+    sink.left("sue")
+    await sink.publish(alert(hit(id="c")))
+    assert room.sent == [("a", ("sue",)), ("a", ("sam",)), ("b", ("sam", "sue")), ("c", ("sam",))]
+
+
+async def test_a_closed_room_loses_no_alert_for_the_other_sinks() -> None:
+    """A data message that cannot be sent does not stop the hit from being stored."""
+    room = Room(fails=True)
+    sink = SupervisorSink(room, secret=SECRET)
+    await sink.joined("sue")
+    await sink.publish(alert())
+    room.fails = False
+    sink.left("sue")
+    await sink.joined("sue")
+    assert room.sent == [("hit1", ("sue",))]

@@ -1,0 +1,55 @@
+"""Poor rules are found, each kind of fault once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rules.cases import load_cases
+from rules.lint import Fault, lint
+from rules.loader import load_rulebook
+
+PACK = """pack: a.b
+version: 1
+rules:
+  - id: a.poor
+    title: T
+    description: D
+    severity: low
+    scope: {live: false, report: false}
+    condition: {phrases: {any_of: [can't lose, "Cannot lose!", we can not lose, lose]}}
+  - id: a.old
+    title: T
+    description: D
+    severity: low
+    status: deprecated
+    condition: {phrases: {any_of: [x]}}
+  - id: a.good
+    title: T
+    description: D
+    severity: low
+    references: [R]
+    condition: {phrases: {any_of: [x]}}
+"""
+
+
+def test_every_fault_is_found(tmp_path: Path) -> None:
+    """Missing cases, missing references, dead phrases and idle rules; deprecated ones rest."""
+    (tmp_path / "a.yaml").write_text(PACK)
+    (tmp_path / "a.cases.yaml").write_text(
+        "cases:\n  - {say: x, hit: a.good}\n  - {say: y, no_hit: a.good}\n"
+    )
+    book = load_rulebook([tmp_path])
+    issues = lint(book, load_cases([tmp_path], book))
+    assert [(issue.rule_id, issue.fault) for issue in issues] == [
+        ("a.poor", Fault.NO_HIT_CASE),
+        ("a.poor", Fault.NO_NEAR_MISS),
+        ("a.poor", Fault.NO_REFERENCE),
+        ("a.poor", Fault.UNUSED),
+        ("a.poor", Fault.REPEATED_PHRASE),
+        ("a.poor", Fault.UNREACHABLE_PHRASE),
+        ("a.poor", Fault.UNREACHABLE_PHRASE),
+        ("a.poor", Fault.UNREACHABLE_PHRASE),
+    ]
+    assert str(issues[0]).endswith(
+        "a.yaml:4:5: a.poor: no case hits it; add one under `hit` [no-hit-case]"
+    )
