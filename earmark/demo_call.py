@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 import numpy as np
 from livekit import api, rtc
 from numpy.typing import NDArray
-from speech.audio import SAMPLE_RATE_HZ
 
 from realtime.alerts import TOPIC, open_envelope
 from realtime.roster import ROLE_ATTRIBUTE
 from rules.types import Role
+from speech.audio import SAMPLE_RATE_HZ
 
 _FRAME_SAMPLES = SAMPLE_RATE_HZ // 50
 # LiveKit's source takes audio ahead of time; more than this would let a call run before the clock.

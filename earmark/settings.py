@@ -6,6 +6,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 from platformdirs import user_cache_path
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
@@ -90,7 +91,8 @@ class Settings(BaseSettings):
     @property
     def resolved_database_url(self) -> str:
         """The database in force: the one set, else SQLite in the data folder."""
-        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'earmark.db'}"
+        # A URL: a folder's name may hold what means something else in one.
+        return self.database_url or f"sqlite:///{quote(str(self.data_dir.absolute()))}/earmark.db"
 
     @property
     def resolved_objects_url(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from livekit import api
 from livekit.protocol import agent as agent_proto
+from livekit.protocol.agent_dispatch import AgentDispatch
 
 from realtime.errors import DispatchError, LiveKitConfigError, LiveKitUnavailableError
 from realtime.worker import AGENT_NAME
@@ -69,14 +71,22 @@ async def check_livekit(url: str, api_key: str, api_secret: str) -> None:
         await client.room.list_rooms(api.ListRoomsRequest())
 
 
-async def dispatch(client: api.LiveKitAPI, room_name: str, *, wait_s: float = 15.0) -> Dispatched:
+async def dispatch(
+    client: api.LiveKitAPI, room_name: str, *, wait_s: float = 6.0, n_tries: int = 3
+) -> Dispatched:
     """Send the observer into a room; a room that is not there is created.
 
     LiveKit accepts a dispatch that no worker can take and drops it, and it takes the same dispatch
     twice. So this looks first whether an observer is there, and waits until one runs.
 
+    Args:
+        client: Of the server.
+        room_name: Where the observer is wanted.
+        wait_s: How long a job may stay without a worker before it counts as dropped.
+        n_tries: How often the job is offered.
+
     Raises:
-        DispatchError: no worker took the job in time; the dispatch is withdrawn.
+        DispatchError: no worker took the job; the dispatch is withdrawn.
     """
     # Asking for the dispatches of a room that is not there waits seconds for nobody's answer.
     rooms = await client.room.list_rooms(api.ListRoomsRequest(names=[room_name]))
@@ -84,25 +94,31 @@ async def dispatch(client: api.LiveKitAPI, room_name: str, *, wait_s: float = 15
         for earlier in await _dispatches(client, room_name):
             if _runs(earlier):
                 return Dispatched(dispatch_id=earlier.id, already_there=True)
-    made = await client.agent_dispatch.create_dispatch(
-        api.CreateAgentDispatchRequest(agent_name=AGENT_NAME, room=room_name)
-    )
-    deadline_s = asyncio.get_running_loop().time() + wait_s
-    while asyncio.get_running_loop().time() < deadline_s:
-        for current in await _dispatches(client, room_name):
-            if current.id == made.id and _runs(current):
-                return Dispatched(dispatch_id=made.id, already_there=False)
-        await asyncio.sleep(_POLL_S)
-    await client.agent_dispatch.delete_dispatch(made.id, room_name)
+    for _ in range(n_tries):
+        made = await client.agent_dispatch.create_dispatch(
+            api.CreateAgentDispatchRequest(agent_name=AGENT_NAME, room=room_name)
+        )
+        if await _taken(client, made, wait_s):
+            return Dispatched(dispatch_id=made.id, already_there=False)
+        await client.agent_dispatch.delete_dispatch(made.id, room_name)
     raise DispatchError(
-        f"no worker took the job within {wait_s:.0f} s; start one with `earmark observe`"
+        f"no worker took the job within {n_tries * wait_s:.0f} s; start one with `earmark observe`"
     )
 
 
-async def _dispatches(client: api.LiveKitAPI, room_name: str) -> list[agent_proto.AgentDispatch]:
+async def _taken(client: api.LiveKitAPI, made: AgentDispatch, wait_s: float) -> bool:
+    deadline_s = time.monotonic() + wait_s
+    while time.monotonic() < deadline_s:
+        if any(d.id == made.id and _runs(d) for d in await _dispatches(client, made.room)):
+            return True
+        await asyncio.sleep(_POLL_S)
+    return False
+
+
+async def _dispatches(client: api.LiveKitAPI, room_name: str) -> list[AgentDispatch]:
     found = await client.agent_dispatch.list_dispatch(room_name)
     return [dispatch for dispatch in found if dispatch.agent_name == AGENT_NAME]
 
 
-def _runs(dispatch: agent_proto.AgentDispatch) -> bool:
+def _runs(dispatch: AgentDispatch) -> bool:
     return any(job.state.status == _RUNNING for job in dispatch.state.jobs)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rules.types import Span, Utterance, utterance_from_words
 from speech.audio import SAMPLE_RATE_HZ
 from speech.recogniser import RecognisedWord
 from speech.vad import SpeechDetector, SpeechEnded, VadModel, VadOptions
-
-from rules.types import Span, Utterance, utterance_from_words
 
 # A detected piece of speech may begin this long before the detector is sure of it: its minimum
 # length plus its padding, with room to spare. Nothing older can still come.

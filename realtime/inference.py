@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 
 from livekit.agents.inference_runner import _InferenceRunner
-from speech.whisper import FasterWhisper
 
 from realtime.recognition import decode_samples, encode_words, load_live_recogniser
+from speech.whisper import FasterWhisper
 
 METHOD = "earmark_live_recogniser"
 MODELS_DIR_VARIABLE = "EARMARK_MODELS_DIR"

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
-from storage.database import Connection, Database
-from storage.errors import StorageError
-from storage.manifest import Recording
 
 from realtime.alerts import Alert
 from rules.types import Role
 from storage import calls, gaps, hits, outbox, recordings
+from storage.database import Connection, Database
+from storage.errors import StorageError
+from storage.manifest import Recording
 
 log = logging.getLogger(__name__)
 

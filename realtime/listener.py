@@ -10,13 +10,13 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from speech.audio import SAMPLE_RATE_HZ
-from speech.recogniser import RecognisedWord
 
 from realtime.ear import Ear, Segment
 from realtime.errors import RecognitionError
 from realtime.session import CallSession
 from rules.types import Span
+from speech.audio import SAMPLE_RATE_HZ
+from speech.recogniser import RecognisedWord
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from realtime.errors import RecognitionError
 from speech.errors import SpeechError
 from speech.models import find_model
 from speech.recogniser import RecognisedWord, Recogniser
 from speech.whisper import LIVE, FasterWhisper
-
-from realtime.errors import RecognitionError
 
 LIVE_MODEL_ID = "faster-whisper-tiny.en"
 

@@ -16,25 +16,38 @@ log = logging.getLogger(__name__)
 _MAX_KEPT = 500
 
 
-class RoomPublisher(Protocol):
-    """What is needed of a LiveKit room: `rtc.LocalParticipant`."""
+class DataPublisher(Protocol):
+    """What sends data messages: `rtc.LocalParticipant`."""
 
     async def publish_data(
-        self, payload: bytes, *, reliable: bool, destination_identities: list[str], topic: str
+        self,
+        payload: bytes | str,
+        *,
+        reliable: bool = True,
+        destination_identities: list[str] = ...,
+        topic: str = "",
     ) -> None:
         """Send a data message."""
+
+
+class ConnectedRoom(Protocol):
+    """What is needed of a room: `rtc.Room`, which has a local participant once it is joined."""
+
+    @property
+    def local_participant(self) -> DataPublisher:
+        """Oneself."""
 
 
 class SupervisorSink:
     """Sends alerts to the supervisors of one room, and to nobody else.
 
     Args:
-        publisher: The observer's own participant.
+        room: The observer's room; joined before the first supervisor is known.
         secret: Signs the messages; None sends them unsigned.
     """
 
-    def __init__(self, publisher: RoomPublisher, *, secret: str | None) -> None:
-        self._publisher = publisher
+    def __init__(self, room: ConnectedRoom, *, secret: str | None) -> None:
+        self._room = room
         self._secret = secret
         self._supervisors: set[str] = set()
         self._kept: deque[Alert] = deque(maxlen=_MAX_KEPT)
@@ -60,7 +73,7 @@ class SupervisorSink:
 
     async def _send(self, alert: Alert, identities: list[str]) -> None:
         try:
-            await self._publisher.publish_data(
+            await self._room.local_participant.publish_data(
                 envelope(alert, self._secret),
                 reliable=True,
                 destination_identities=identities,

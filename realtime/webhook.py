@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 from standardwebhooks import Webhook
-from storage.database import Database
-from storage.errors import StorageError
 
 from storage import outbox
+from storage.database import Database
+from storage.errors import StorageError
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ import functools
 import logging
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from livekit import rtc
 from livekit.agents import (
     AgentServer,
     AutoSubscribe,
@@ -46,6 +46,9 @@ _OBSERVER = "observer"
 _PUMP = "pump"
 # How often the spool is searched for recordings that a dead job or a full store left there.
 _SWEEP_S = 60.0
+# The load of a worker is how many of its rooms are taken. By processor load, the default, a busy
+# neighbour on the machine would leave a room unobserved; too much work is counted as gaps.
+_FULL = 0.999
 _JOB_MEMORY_WARN_MB = 700
 _JOB_MEMORY_LIMIT_MB = 1500
 
@@ -108,7 +111,8 @@ def build_server(config: ObserverConfig) -> AgentServer:
         host="127.0.0.1",
         port=config.http_port,
         preload_modules=["realtime.observer"],
-        load_threshold=0.95,
+        load_fnc=lambda server: len(server.active_jobs) / config.max_rooms,
+        load_threshold=_FULL,
     )
 
     async def on_request(request: JobRequest) -> None:
@@ -201,7 +205,7 @@ class ObserverWorker:
         self._server = build_server(config)
         self._stopping = asyncio.Event()
 
-    async def run(self, *, on_registered: functools.partial[None] | None = None) -> None:
+    async def run(self, *, on_registered: Callable[[], None] | None = None) -> None:
         """Serve until a signal asks to stop; calls that are under way are heard to their end.
 
         Args:
@@ -264,8 +268,3 @@ class ObserverWorker:
             except (StorageError, OSError) as exc:
                 log.error("the spool cannot be emptied", extra={"error": type(exc).__name__})
             await asyncio.sleep(_SWEEP_S)
-
-
-def is_observer(participant: rtc.Participant) -> bool:
-    """Whether a participant is one of ours."""
-    return participant.identity.startswith(AGENT_NAME)

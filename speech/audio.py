@@ -15,6 +15,7 @@ SAMPLE_RATE_HZ = 16_000
 
 # A container that promises this much more than could be decoded was cut off.
 _MISSING_TAIL_S = 0.5
+_MAX_OGG_PAGE_BYTES = 65_307  # RFC 3533, section 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ def decode(path: Path) -> Audio:
             if not container.streams.audio:
                 raise AudioError(f"{path}: no audio in it; give an audio file")
             stream = container.streams.audio[0]
+            format_name = container.format.name
             promised_s = _promised_duration_s(container, stream)
             layout = "mono" if stream.channels == 1 else stream.layout.name
             resampler = av.AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE_HZ)
@@ -79,6 +81,8 @@ def decode(path: Path) -> Audio:
     decoded_s = _seconds(pieces)
     if damage is None and promised_s is not None and promised_s - decoded_s > _MISSING_TAIL_S:
         damage = f"cut off: {decoded_s:.1f} s of {promised_s:.1f} s are there"
+    if damage is None and (why := _cut_off(path, format_name)):
+        damage = f"{why}: what follows {decoded_s:.1f} s is lost"
     samples = np.clip(np.concatenate(pieces, axis=1), -1.0, 1.0).astype(np.float32, copy=False)
     return Audio(samples=samples, damage=damage)
 
@@ -100,6 +104,28 @@ def _promised_duration_s(
         return float(stream.duration * stream.time_base)
     if container.duration is not None:
         return container.duration / 1_000_000
+    return None
+
+
+def _cut_off(path: Path, format_name: str) -> str | None:
+    """Why a file that decodes without an error is not whole all the same.
+
+    FFmpeg takes the end of the file for the end of the sound in formats that could tell better.
+    """
+    size_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        if format_name == "wav":
+            # RIFF: the length of everything behind the first eight bytes; streams write no length.
+            promised_bytes = int.from_bytes(file.read(8)[4:], "little")
+            if promised_bytes not in {0, 0xFFFFFFFF} and size_bytes < promised_bytes + 8:
+                return "cut off"
+        elif format_name == "ogg":
+            # RFC 3533, section 6: the last page of a stream carries the flag 4 in its sixth byte.
+            file.seek(max(0, size_bytes - _MAX_OGG_PAGE_BYTES))
+            tail = file.read()
+            last_page = tail.rfind(b"OggS")
+            if last_page < 0 or not tail[last_page + 5] & 4:
+                return "no end mark"
     return None
 
 

@@ -16,8 +16,8 @@ from speech.audio import SAMPLE_RATE_HZ
 _WINDOW_SAMPLES = 512
 _CONTEXT_SAMPLES = 64
 _STATE_SIZE = 128
-# A cut looks for quiet of about the length of a pause between words: 5 windows are 160 ms. One quiet
-# window alone may lie within a word, and half a word is heard twice.
+# A cut looks for quiet of about the length of a pause between words: 5 windows are 160 ms. One
+# quiet window alone may lie within a word, and half a word is heard twice.
 _PAUSE_WINDOWS = 5
 
 

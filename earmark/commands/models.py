@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
@@ -54,7 +55,10 @@ def list_(models_dir: Path | None, as_json: bool) -> None:
                 )
             )
     else:
-        table = Table("model", "for", "size", "licence", "where", box=None)
+        table = Table(box=None)
+        table.add_column("model", no_wrap=True)
+        for heading in ("for", "size", "licence", "where"):
+            table.add_column(heading)
         for status in statuses:
             where = status.source or "not here; `earmark models pull` fetches it"
             table.add_row(
@@ -91,5 +95,5 @@ def pull(model_ids: tuple[str, ...], models_dir: Path | None) -> None:
         for model_id in model_ids or tuple(registry()):
             known = registry().get(model_id)
             task = progress.add_task(model_id, total=known.size_bytes if known else None)
-            path = pull_model(model_id, folder, lambda n, task=task: progress.advance(task, n))
+            path = pull_model(model_id, folder, partial(progress.advance, task))
             click.echo(path)

@@ -46,11 +46,10 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
     setup_logging(log_level.upper())
     console = Console(stderr=True)
     # livekit takes seconds to import: not before the settings are known to be good.
-    from speech.models import find_model
-
     from realtime.dispatch import check_livekit
     from realtime.recognition import LIVE_MODEL_ID
     from realtime.worker import ObserverConfig, ObserverWorker
+    from speech.models import find_model
 
     config = ObserverConfig(
         livekit_url=access.url,

@@ -19,6 +19,9 @@ from earmark.wiring import RULES_OPTION, rule_paths
 from rules.types import Utterance
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from realtime.alerts import Alert
     from realtime.replay import Voice
 
@@ -157,8 +160,8 @@ def _voices(files: Sequence[Path], speakers: Sequence[str]) -> tuple[tuple[Voice
     from realtime.replay import Voice
     from speech.audio import decode
 
-    channels = []
-    damages = []
+    channels: list[tuple[str, NDArray[np.float32]]] = []
+    damages: list[str] = []
     for path in files:
         audio = decode(path)
         if audio.damage:

@@ -1,4 +1,4 @@
-"""The command: help for everything, one sentence for every mistake, exit codes that mean one thing."""
+"""The command: help for everything, one sentence for every mistake, one meaning an exit code."""
 
 import os
 import socket

@@ -165,9 +165,13 @@ async def test_a_broken_part_is_not_silent(vad: VadModel, speech: NDArray[np.flo
             raise ZeroDivisionError
 
     scene = Scene(vad, Broken())
-    with pytest.raises(ZeroDivisionError):
+
+    async def listen() -> None:
         for piece in pieces(speech, 1024):
             await scene.listener.put(piece)
             await scene.listener.settled()
+
+    with pytest.raises(ZeroDivisionError):
+        await listen()
     with pytest.raises(ZeroDivisionError):
         await scene.listener.close()

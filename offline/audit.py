@@ -1,0 +1,262 @@
+"""The audit of one call, from claim to report. Repeated, it does nothing twice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from offline import report as model
+from offline.call import Call
+from offline.claims import LEASE_S, Claims
+from offline.composition import Evidence, Names, compose, names_of
+from offline.engines import PIPELINE_VERSION, VAD_ID, Engines
+from offline.errors import AuditBusyError, ReportFormatError
+from offline.fingerprint import audit_key
+from offline.hearing import Heard, hear
+from offline.judge import Judge
+from offline.reconcile import Verdict
+from offline.report import Report, dump_report, parse_report
+from offline.report_html import render_html
+from rules.rulebook import Rulebook
+from rules.types import Participant, Utterance
+from storage import audits, findings
+from storage.database import Database
+from storage.errors import ObjectMissingError
+from storage.findings import Finding, FindingKind
+from storage.objects import ObjectStore
+
+log = logging.getLogger(__name__)
+
+OnProgress = Callable[["Progress"], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the audit of a call is."""
+
+    stage: str
+    source_number: int  # from 1
+    n_sources: int
+    done_ratio: float  # of the whole call, in [0.0, 1.0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A report, and where it is."""
+
+    report: Report
+    html_key: str
+    json_key: str
+    was_done: bool  # by an earlier run
+    # What was really said, for whoever asks for it on their own terminal; never stored.
+    utterances: tuple[Utterance, ...] = field(default=(), repr=False)
+
+
+class Auditor:
+    """Audits calls with one set of rules and models.
+
+    Args:
+        database: Open.
+        objects: Where recordings lie and reports go.
+        rulebook: The rules in force.
+        engines: Loaded only when there is something to hear.
+        lease_s: How long a claim lasts without a sign of life.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        objects: ObjectStore,
+        rulebook: Rulebook,
+        engines: Engines,
+        lease_s: float = LEASE_S,
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._rulebook = rulebook
+        self._engines = engines
+        self._judge = Judge(rulebook)
+        self._claims = Claims(database, lease_s)
+
+    def audit(self, call: Call, on_progress: OnProgress = lambda progress: None) -> Outcome:
+        """Audit a call, or find that it has been done.
+
+        Raises:
+            AuditBusyError: another process is at it and stays at it.
+            StorageError: the object store or the database failed; a later run begins anew.
+            SpeechError: models are missing; a later run begins anew.
+        """
+        pipeline = self._engines.describe()
+        key = audit_key(call, pipeline, self._rulebook.fingerprint)
+        html_key, json_key = report_keys(call)
+        claim = self._claims.claim(key, call.room_sid, lambda: self._made(key, call))
+        if isinstance(claim, Report):
+            return Outcome(report=claim, html_key=html_key, json_key=json_key, was_done=True)
+        with self._claims.held(claim):
+            evidence = self._judged(call, self._hear(call, on_progress))
+            report = compose(
+                evidence,
+                audit_key=key,
+                engines=self._engines_info(evidence.heard),
+                made_at=datetime.now(UTC),
+            )
+            self._objects.put_bytes(json_key, dump_report(report), content_type="application/json")
+            self._objects.put_bytes(
+                html_key, render_html(report).encode(), content_type="text/html; charset=utf-8"
+            )
+            self._finish(claim, report, evidence, html_key, pipeline)
+        return Outcome(
+            report=report,
+            html_key=html_key,
+            json_key=json_key,
+            was_done=False,
+            utterances=evidence.utterances,
+        )
+
+    def _made(self, key: str, call: Call) -> Report | None:
+        """The report that an earlier run of this very audit has left."""
+        html_key, json_key = report_keys(call)
+        if self._objects.head(html_key) is None:
+            return None
+        try:
+            report = parse_report(self._objects.get_bytes(json_key))
+        except (ObjectMissingError, ReportFormatError):
+            return None  # gone, or from another version: it is made again
+        return report if report.audit_key == key else None
+
+    def _hear(self, call: Call, on_progress: OnProgress) -> tuple[Heard, ...]:
+        total_s = sum(source.duration_s or 1.0 for source in call.sources) or 1.0
+        done_s = 0.0
+        heard: list[Heard] = []
+        for number, source in enumerate(call.sources, start=1):
+            weight_s = source.duration_s or 1.0
+
+            def on_stage(
+                stage: str,
+                done_ratio: float,
+                number: int = number,
+                before_s: float = done_s,
+                weight_s: float = weight_s,
+            ) -> None:
+                on_progress(
+                    Progress(
+                        stage=stage,
+                        source_number=number,
+                        n_sources=len(call.sources),
+                        done_ratio=(before_s + done_ratio * weight_s) / total_s,
+                    )
+                )
+
+            heard.append(hear(source, self._objects, self._engines, on_stage))
+            done_s += weight_s
+        return tuple(heard)
+
+    def _judged(self, call: Call, heard: tuple[Heard, ...]) -> Evidence:
+        utterances = sorted(
+            (utterance for each in heard for utterance in each.utterances),
+            key=lambda utterance: (utterance.span, utterance.id),
+        )
+        end_s = max(
+            [
+                call.ended_s or 0.0,
+                *(each.source.clock.offset_s + each.duration_s for each in heard),
+            ],
+            default=0.0,
+        )
+        roles = {member.identity: member.role for member in call.members}
+        identities = {*roles, *(s for each in heard for s in each.source.speakers)}
+        judgement = self._judge.judge(
+            [Participant(identity=name, role=roles.get(name)) for name in sorted(identities)],
+            utterances,
+            end_s=end_s,
+        )
+        return Evidence(
+            call=call,
+            heard=heard,
+            utterances=tuple(utterances),
+            judgement=judgement,
+            rulebook=self._rulebook,
+            end_s=end_s,
+        )
+
+    def _engines_info(self, heard: tuple[Heard, ...]) -> model.Engines:
+        ran = any(each.sha256 is not None and each.duration_s > 0 for each in heard)
+        return model.Engines(
+            transcriber=self._engines.load().recogniser.name if ran else "none, nothing to hear",
+            vad=VAD_ID if ran else "none, nothing to hear",
+            pipeline_version=PIPELINE_VERSION,
+            earmark_version=version("earmark"),
+        )
+
+    def _finish(
+        self,
+        claim: audits.Claim,
+        report: Report,
+        evidence: Evidence,
+        html_key: str,
+        pipeline: Mapping[str, object],
+    ) -> None:
+        # Findings and the end of the audit in one transaction: neither is there without the other.
+        with self._database.begin() as connection:
+            findings.replace_findings(
+                connection, claim.audit_key, _rows(report, names_of(evidence))
+            )
+            is_ours = audits.finish(
+                connection,
+                claim.audit_key,
+                attempt=claim.attempt,
+                report_key=html_key,
+                pipeline=pipeline,
+                now=datetime.now(UTC),
+            )
+            if not is_ours:
+                raise AuditBusyError(
+                    f"call {report.call.room_sid}: another run took the audit over; "
+                    "its report is the one that counts"
+                )
+        log.info(
+            "a call was audited",
+            extra={"room_sid": report.call.room_sid, "n_hits": len(evidence.judgement.hits)},
+        )
+
+
+def report_keys(call: Call) -> tuple[str, str]:
+    """Object keys of a call's page and of its JSON."""
+    folder = f"reports/{call.day.isoformat()}/{call.room_sid}"
+    return f"{folder}/report.html", f"{folder}/report.json"
+
+
+def _rows(report: Report, names: Names) -> Iterator[Finding]:
+    for number, gap in enumerate(report.coverage, start=1):
+        yield Finding(
+            id=f"coverage-{number}",
+            kind=FindingKind.COVERAGE,
+            code=gap.code,
+            speaker=names.identity(gap.speaker),
+            start_s=gap.start_s,
+            end_s=gap.end_s,
+            detail=gap.detail,
+        )
+    for found in report.findings:
+        yield Finding(
+            id=found.id,
+            kind=FindingKind.RULE,
+            rule_id=found.rule_id,
+            rule_version=found.rule_version,
+            severity=found.severity,
+            speaker=names.identity(found.speaker),
+            start_s=found.start_s,
+            end_s=found.end_s,
+            excerpt=found.excerpt,
+            score=found.score,
+            # The ledger has no word for what could not be decided.
+            verdict=None
+            if found.verdict is Verdict.UNVERIFIED
+            else findings.Verdict(found.verdict.value),
+            live_hit_id=found.live_hit_id,
+            detail="unverified" if found.verdict is Verdict.UNVERIFIED else None,
+        )

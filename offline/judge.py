@@ -1,0 +1,91 @@
+"""The judgement: all that was said on a call, through the engine that also listens live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from rules.engine import Engine
+from rules.rulebook import Rulebook
+from rules.types import (
+    CallEnded,
+    Entity,
+    Event,
+    HeardUntil,
+    Hit,
+    HitState,
+    Participant,
+    Utterance,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the rules found on a whole call, in time order."""
+
+    hits: tuple[Hit, ...]
+    entities: tuple[Entity, ...] = field(repr=False)
+
+
+class Judge:
+    """Feeds whole calls to the engine.
+
+    Args:
+        rulebook: The rules in force; those that are not meant for reports give no hits here.
+    """
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self._engine = Engine(rulebook)
+        self._in_report = {rule.id for rule in rulebook.rules if rule.scope.report}
+
+    def judge(
+        self,
+        participants: Sequence[Participant],
+        utterances: Sequence[Utterance],
+        *,
+        end_s: float,
+    ) -> Judgement:
+        """Hear a call from its first to its last word.
+
+        Args:
+            participants: Everybody on the call whose role is known, or not.
+            utterances: Of all speakers, in any order.
+            end_s: Call-clock position of the end of the call, or of the audio.
+        """
+        state = self._engine.start()
+        hits: dict[str, Hit] = {}
+        entities: list[Entity] = []
+        for event in call_events(participants, utterances, end_s=end_s):
+            step = self._engine.feed(state, event)
+            state = step.state
+            entities += step.entities
+            hits.update({hit.id: hit for hit in step.hits})
+        kept = (
+            hit
+            for hit in hits.values()
+            if hit.rule_id in self._in_report and hit.state is not HitState.RETRACTED
+        )
+        return Judgement(
+            hits=tuple(sorted(kept, key=lambda hit: (hit.span, hit.rule_id, hit.id))),
+            entities=tuple(entities),
+        )
+
+
+def call_events(
+    participants: Sequence[Participant], utterances: Sequence[Utterance], *, end_s: float
+) -> Iterable[Event]:
+    """The events of a call in the order in which the engine takes them.
+
+    Before each utterance stands the promise that everything before it has been said, so deadlines
+    fire at the same positions as they would live.
+    """
+    yield from participants
+    last_s = 0.0
+    for utterance in sorted(utterances, key=lambda u: (u.span, u.id)):
+        if utterance.span.start_s > last_s:
+            yield HeardUntil(at_s=utterance.span.start_s)
+        yield utterance
+        last_s = max(last_s, utterance.span.start_s)
+    end_s = max([end_s, last_s, *(utterance.span.end_s for utterance in utterances)])
+    yield HeardUntil(at_s=end_s)
+    yield CallEnded(at_s=end_s)

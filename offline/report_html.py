@@ -1,0 +1,120 @@
+"""The report as one page: no script, nothing fetched, readable on screen and on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from types import MappingProxyType
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from offline.reconcile import Verdict
+from offline.report import Headline, Mark, Report, UtteranceLine
+from offline.timeline import timeline
+
+_HEADLINES: Mapping[Headline, str] = MappingProxyType(
+    {
+        Headline.FINDINGS: "Findings",
+        Headline.CLEAN: "Clean",
+        Headline.INCOMPLETE: "Incomplete",
+    }
+)
+_VERDICTS: Mapping[Verdict, str] = MappingProxyType(
+    {
+        Verdict.CONFIRMED: "Confirmed: raised live too",
+        Verdict.MISSED_LIVE: "Missed live",
+        Verdict.FALSE_ALARM_LIVE: "False alarm: raised live only",
+        Verdict.LIVE_NOT_RUN: "Live did not run",
+        Verdict.UNVERIFIED: "Undecided: not all of it could be heard",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Text that belongs to one set of findings, or to none."""
+
+    text: str
+    findings: tuple[int, ...]  # numbers of findings, from 1
+
+
+def render_html(report: Report) -> str:
+    """The page of a report."""
+    by_utterance: dict[str, list[tuple[int, Mark]]] = {}
+    for number, found in enumerate(report.findings, start=1):
+        for mark in found.marks:
+            by_utterance.setdefault(mark.utterance_id, []).append((number, mark))
+    return _template().render(
+        report=report,
+        headline=_HEADLINES[report.headline],
+        summary=summary(report),
+        verdicts=_VERDICTS,
+        timeline=timeline(report),
+        transcript=[
+            (f"u{number}", line, tuple(pieces(line, by_utterance.get(line.id, ()))))
+            for number, line in enumerate(report.utterances, start=1)
+        ],
+        anchors={line.id: f"u{number}" for number, line in enumerate(report.utterances, start=1)},
+    )
+
+
+def summary(report: Report) -> str:
+    """The headline in a sentence or two."""
+    n_findings = len(report.audit_findings)
+    n_gaps = sum(not gap.is_harmless for gap in report.coverage)
+    found = f"{n_findings} {'finding' if n_findings == 1 else 'findings'}"
+    parts = {
+        Headline.FINDINGS: f"The audit has {found} on this call.",
+        Headline.CLEAN: "Everything was checked, and no rule was broken.",
+        Headline.INCOMPLETE: "No rule is known to be broken, but not everything could be checked.",
+    }
+    sentence = parts[report.headline]
+    if n_gaps and report.headline is Headline.FINDINGS:
+        sentence += " Not everything could be checked: there may be more."
+    return sentence
+
+
+def pieces(line: UtteranceLine, marks: list[tuple[int, Mark]] | tuple[()]) -> Iterator[Piece]:
+    """Cut a line where findings begin and end."""
+    edges = {0, len(line.text)}
+    for _, mark in marks:
+        edges |= {min(mark.start_chars, len(line.text)), min(mark.end_chars, len(line.text))}
+    ordered = sorted(edges)
+    for start, end in pairwise(ordered):
+        inside = tuple(
+            sorted({n for n, mark in marks if mark.start_chars <= start and end <= mark.end_chars})
+        )
+        yield Piece(text=line.text[start:end], findings=inside)
+
+
+def minutes(position_s: float) -> str:
+    """A position as m:ss, or h:mm:ss.
+
+    >>> minutes(65.9), minutes(3601)
+    ('1:05', '1:00:01')
+    """
+    whole = int(position_s)
+    if whole >= 3600:
+        return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+def percent(ratio: float | None) -> str:
+    """A ratio for people; a dash where there is none."""
+    return "–" if ratio is None else f"{ratio:.0%}"  # noqa: RUF001 - a dash in a table
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("offline"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["minutes"] = minutes
+    environment.filters["percent"] = percent
+    return environment.get_template("report.html.j2")
