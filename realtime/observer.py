@@ -80,7 +80,7 @@ class RoomObserver:
         self._sink = SupervisorSink(room, secret=signing_secret)
         self._session = CallSession(
             room_sid=room_sid,
-            engine=Engine(rulebook),
+            engine=Engine(rulebook.for_live()),
             clock=clock,
             sinks=(self._sink, ledger),
         )

@@ -84,7 +84,7 @@ class Replay:
         clock: Clock = virtual if speed_ratio is None else PacedClock(speed_ratio)
         session = CallSession(
             room_sid=self._call_id,
-            engine=Engine(self._rulebook),
+            engine=Engine(self._rulebook.for_live()),
             clock=clock,
             sinks=self._sinks,
             on_utterance=self._on_utterance,

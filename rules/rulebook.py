@@ -5,7 +5,7 @@ A new kind of condition is a dataclass here, a model in `schema.py`, and a watch
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -121,6 +121,10 @@ class Rulebook:
     rules: tuple[Rule, ...]
     packs: tuple[PackInfo, ...]
     fingerprint: str  # sha256, hex, of the content; paths, order of files and comments don't count
+
+    def for_live(self) -> Rulebook:
+        """The rules that may raise alerts during a call; the fingerprint stays the book's."""
+        return replace(self, rules=tuple(rule for rule in self.rules if rule.scope.live))
 
     def rule(self, rule_id: str) -> Rule:
         """The rule with this id.

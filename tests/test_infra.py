@@ -159,6 +159,16 @@ def test_image() -> None:
     assert "torch" not in text.split("\n", 1)[1]
 
 
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server; the hard way if it takes its time."""
+    process.terminate()
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 @pytest.fixture
 def livekit_process(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     """livekit-server as compose.yaml starts it, on free ports and without Redis."""
@@ -195,8 +205,7 @@ def livekit_process(tmp_path: Path) -> Iterator[tuple[int, Path]]:
                 time.sleep(0.1)
         yield port, log_path
     finally:
-        process.terminate()
-        process.wait(15)
+        stop(process)
 
 
 @pytest.mark.livekit
@@ -238,8 +247,7 @@ def s3_of_compose(tmp_path: Path) -> Iterator[int]:
                 time.sleep(0.05)
         yield port
     finally:
-        process.terminate()
-        process.wait(15)
+        stop(process)
 
 
 @pytest.mark.s3

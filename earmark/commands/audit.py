@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
-from rich.table import Table
 
+from earmark.audit_output import AuditOutput
+from earmark.audit_screen import AuditScreen
 from earmark.cli import exit_code_of
 from earmark.errors import BadInputError
 from earmark.logs import setup_logging
@@ -24,9 +21,8 @@ from earmark.settings import Settings, load_settings
 from earmark.wiring import RULES_OPTION, rule_paths
 
 if TYPE_CHECKING:
-    from offline.audit import Auditor, Outcome, Progress
+    from offline.audit import Auditor
     from offline.call import Call
-    from offline.report import Report
     from storage.database import Database
     from storage.objects import ObjectStore
 
@@ -95,7 +91,6 @@ class _Moment(click.ParamType[datetime]):
     help="Processor threads of the transcriber.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, and nothing else there.")
-@click.option("--words", is_flag=True, help="With --json: a line for each word too.")
 @click.option("--show-text", is_flag=True, help="With --json: print what was said unmasked.")
 def command(
     files: tuple[Path, ...],
@@ -107,7 +102,6 @@ def command(
     transcriber: str,
     threads: int,
     as_json: bool,
-    words: bool,
     show_text: bool,
 ) -> None:
     """Read recordings and write the authoritative report.
@@ -136,14 +130,14 @@ def command(
         )
     if speakers and not files:
         raise BadInputError("--speaker names the speakers of files; calls know their own")
-    if (words or show_text) and not as_json:
-        raise BadInputError("--words and --show-text belong to --json; add it")
+    if show_text and not as_json:
+        raise BadInputError("--show-text belongs to --json; add it")
     settings = load_settings()
     setup_logging("ERROR")  # what is only warned of stands in the report
-    screen = _Screen()
+    screen = AuditScreen()
     with _opened(settings, rules, transcriber, threads, screen) as (auditor, database, objects):
         calls = _find(files, call_name, day, since, speakers, database, objects, screen)
-        shown = _Output(objects, as_json=as_json, words=words, show_text=show_text)
+        shown = AuditOutput(objects, as_json=as_json, show_text=show_text)
         code = _audit_all(auditor, calls, screen, shown)
     raise SystemExit(code)
 
@@ -154,7 +148,7 @@ def _opened(
     rules: tuple[Path, ...],
     transcriber: str,
     threads: int,
-    screen: _Screen,
+    screen: AuditScreen,
 ) -> Iterator[tuple[Auditor, Database, ObjectStore]]:
     """The audit's parts, wired; closed at the end."""
     # The speech libraries take seconds to import: not before the arguments are known to be good.
@@ -197,7 +191,7 @@ def _find(
     speakers: tuple[str, ...],
     database: Database,
     objects: ObjectStore,
-    screen: _Screen,
+    screen: AuditScreen,
 ) -> Sequence[Call]:
     from offline.files import find_files
     from offline.find import Finder
@@ -219,7 +213,9 @@ def _find(
     return found.calls
 
 
-def _audit_all(auditor: Auditor, calls: Sequence[Call], screen: _Screen, output: _Output) -> int:
+def _audit_all(
+    auditor: Auditor, calls: Sequence[Call], screen: AuditScreen, output: AuditOutput
+) -> int:
     """Audit one call after the other; of several, one that fails does not stop the others."""
     from offline.report import Headline
     from speech.errors import SpeechError
@@ -247,183 +243,3 @@ def _audit_all(auditor: Auditor, calls: Sequence[Call], screen: _Screen, output:
     if failed and len(failed) == len(calls):
         return max(failed)
     return 0 if all_clean and not failed and not screen.n_unreadable else 1
-
-
-class _Screen:
-    """What a person sees on stderr while it lasts."""
-
-    def __init__(self) -> None:
-        self.n_unreadable = 0
-        self._console = Console(stderr=True, highlight=False)
-        self._bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        self._n_shown = 0
-
-    @contextmanager
-    def busy(self, what: str) -> Iterator[None]:
-        """Say that something of unknown length goes on."""
-        with self._task(what, None):
-            yield
-
-    @contextmanager
-    def bar(self, label: str) -> Iterator[Callable[[Progress], None]]:
-        """Show how far an audit is."""
-        with self._task(label, 1.0) as task:
-
-            def update(progress: Progress) -> None:
-                self._bars.update(
-                    task,
-                    completed=progress.done_ratio,
-                    description=f"{label}: {progress.stage} recording {progress.source_number} "
-                    f"of {progress.n_sources}",
-                )
-
-            yield update
-
-    def warn(self, text: str) -> None:
-        """Tell of something that went wrong."""
-        self._console.print(text, style="yellow", markup=False, soft_wrap=True)
-
-    def say(self, text: str) -> None:
-        """Tell of something that went well."""
-        self._console.print(text, markup=False, soft_wrap=True)
-
-    @contextmanager
-    def _task(self, description: str, total: float | None) -> Iterator[TaskID]:
-        if self._n_shown == 0:
-            self._bars.start()
-        self._n_shown += 1
-        task = self._bars.add_task(description, total=total)
-        try:
-            yield task
-        finally:
-            self._bars.remove_task(task)
-            self._n_shown -= 1
-            if self._n_shown == 0:
-                self._bars.stop()
-
-
-class _Output:
-    """What goes to stdout: JSON lines, or a short table and where the report is."""
-
-    def __init__(
-        self, objects: ObjectStore, *, as_json: bool, words: bool, show_text: bool
-    ) -> None:
-        self._objects = objects
-        self._as_json = as_json
-        self._words = words
-        self._show_text = show_text
-
-    def show(self, outcome: Outcome) -> None:
-        """Print one audit."""
-        if self._as_json:
-            for line in self._lines(outcome):
-                click.echo(json.dumps(line))
-        else:
-            self._print(outcome)
-
-    def _lines(self, outcome: Outcome) -> Iterator[dict[str, object]]:
-        report = outcome.report
-        if outcome.was_done and (self._words or self._show_text):
-            click.echo(
-                "earmark: this call was audited before, and its words are kept masked only: "
-                "--words and --show-text show nothing more",
-                err=True,
-            )
-        said = {utterance.id: utterance for utterance in outcome.utterances}
-        for line in report.utterances:
-            original = said.get(line.id)
-            text = original.text if original and self._show_text else line.text
-            times = {"start_s": line.start_s, "end_s": line.end_s}
-            yield {"type": "segment", "speaker": line.speaker, **times, "text": text}
-            for word in original.words if original and self._words else ():
-                yield {
-                    "type": "word",
-                    "speaker": line.speaker,
-                    "start_s": round(word.span.start_s, 3),
-                    "end_s": round(word.span.end_s, 3),
-                    # Masking keeps lengths, so offsets hold in both texts.
-                    "text": text[word.start_chars : word.end_chars],
-                    "confidence": word.confidence,
-                }
-        yield from self._findings(report)
-        yield {
-            "type": "report",
-            "room_sid": report.call.room_sid,
-            "headline": report.headline.value,
-            "complete": report.is_complete,
-            "html": self._objects.url(outcome.html_key),
-            "json": self._objects.url(outcome.json_key),
-            "already_audited": outcome.was_done,
-        }
-
-    def _findings(self, report: Report) -> Iterator[dict[str, object]]:
-        for found in report.findings:
-            yield {
-                "type": "finding",
-                "kind": "rule",
-                "rule": found.rule_id,
-                "severity": found.severity.value,
-                "speaker": found.speaker,
-                "start_s": found.start_s,
-                "end_s": found.end_s,
-                "excerpt": found.excerpt,
-                "verdict": found.verdict.value,
-                "live_delay_s": found.live_delay_s,
-            }
-        for gap in report.coverage:
-            yield {
-                "type": "finding",
-                "kind": "coverage",
-                "code": gap.code.value,
-                "detail": gap.detail,
-                "speaker": gap.speaker,
-                "start_s": gap.start_s,
-                "end_s": gap.end_s,
-                "message": gap.message,
-                "harmless": gap.is_harmless,
-            }
-
-    def _print(self, outcome: Outcome) -> None:
-        from offline.report_html import minutes, summary
-
-        report = outcome.report
-        console = Console(highlight=False)
-        done = " (already audited)" if outcome.was_done else ""
-        console.print(f"{report.call.room_sid}{done}: {summary(report)}", markup=False)
-        if report.findings:
-            table = Table(box=None, pad_edge=False, header_style="bold")
-            for title in ("Severity", "Rule", "Speaker", "Time", "What", "Live"):
-                table.add_column(title, overflow="fold")
-            for found in report.findings:
-                table.add_row(
-                    found.severity.value,
-                    _plain(found.title),
-                    _plain(found.speaker or "whole call"),
-                    minutes(found.start_s),
-                    _plain(found.excerpt),
-                    found.verdict.value.replace("_", " "),
-                )
-            console.print(table)
-        for gap in report.coverage:
-            who = f"{gap.speaker}: " if gap.speaker else ""
-            what = who if gap.is_harmless else f"Not checked: {who}"
-            style = None if gap.is_harmless else "yellow"
-            console.print(f"{what}{gap.message}", style=style, markup=False)
-        console.print(
-            f"Report: {self._objects.url(outcome.html_key)}", markup=False, soft_wrap=True
-        )
-
-
-def _plain(text: str) -> str:
-    """Text that rich must not read as markup."""
-    from rich.markup import escape
-
-    return escape(text)

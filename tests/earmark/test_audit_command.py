@@ -64,7 +64,7 @@ def lines(done: subprocess.CompletedProcess[str]) -> dict[str, list[dict[str, An
         pytest.param(["notes.txt"], "notes.txt: cannot be read as audio", id="not-audio"),
         pytest.param([AGENT, "--speaker", "a", "--speaker", "b"], "given 2 times", id="names"),
         pytest.param(["--call", "x", "--speaker", "a"], "calls know their own", id="call-names"),
-        pytest.param([AGENT, "--words"], "belong to --json", id="words-without-json"),
+        pytest.param([AGENT, "--show-text"], "belongs to --json", id="text-without-json"),
         pytest.param([AGENT, "--transcriber", "best"], "is none of", id="unknown-model"),
         pytest.param(["--call", "RM_1"], "no call and no recording with the id", id="no-call"),
         pytest.param(["--date", "2026-03-01"], "no call and no recording of", id="empty-day"),
@@ -96,7 +96,7 @@ def test_a_store_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) 
 @pytest.mark.model
 def test_files_are_audited_and_repeated_for_nothing(tmp_path: Path) -> None:
     """The demo's call: findings, a masked report, and a second run that finds it done."""
-    done = run(AGENT, CUSTOMER, "--json", "--words", data_dir=tmp_path)
+    done = run(AGENT, CUSTOMER, "--json", data_dir=tmp_path)
     assert done.returncode == 1, done.stderr
     found = lines(done)
     rules = {record["rule"] for record in found["finding"]}

@@ -135,6 +135,16 @@ def test_model_that_is_nowhere(doctor: Command, monkeypatch: pytest.MonkeyPatch)
     assert "`earmark models pull faster-whisper-tiny.en`" in edge["mend"]
 
 
+def test_library_that_cannot_be_loaded(doctor: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that is damaged or gone is named."""
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    code, edges = doctor.edges()
+    assert code == 3
+    for edge in ("live speech to text", "audit transcription"):
+        assert edges[edge]["state"] == "broken"
+        assert edges[edge]["mend"].startswith("faster_whisper cannot be imported")
+
+
 @pytest.mark.parametrize(
     ("variables", "edge", "mend"),
     [
@@ -153,6 +163,16 @@ def test_model_that_is_nowhere(doctor: Command, monkeypatch: pytest.MonkeyPatch)
             "room",
             "no LiveKit server answers at ws://127.0.0.1:1;",
             id="livekit-away",
+        ),
+        pytest.param(
+            {
+                "LIVEKIT_URL": "ws://user:hush@127.0.0.1:1",
+                "LIVEKIT_API_KEY": "hush",
+                "LIVEKIT_API_SECRET": "hush" * 8,
+            },
+            "room",
+            "see that its settings are well formed (ValueError)",
+            id="failure-that-nobody-thought-of",
         ),
         pytest.param(
             {"EARMARK_DATABASE_URL": "postgresql://u:hush@127.0.0.1:1/d"},

@@ -38,7 +38,7 @@ def test_the_notebook_runs_on_a_report(tmp_path: Path, monkeypatch: pytest.Monke
     """From top to bottom, on a report with a finding of each kind."""
     path = tmp_path / "report.json"
     path.write_bytes(dump_report(made_report(coverage=(coverage(),))))
-    monkeypatch.setenv("EARMARK_REPORT", str(path))
+    monkeypatch.setenv("AUDIT_REPORT", str(path))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
