@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tomllib
+from base64 import b64decode
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from platformdirs import user_cache_path
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
@@ -55,10 +56,14 @@ class Settings(BaseSettings):
         description="Address of the LiveKit server, such as wss://example.livekit.cloud.",
     )
     livekit_api_key: str | None = Field(
-        None, validation_alias=AliasChoices("LIVEKIT_API_KEY", "livekit_api_key")
+        None,
+        validation_alias=AliasChoices("LIVEKIT_API_KEY", "livekit_api_key"),
+        description="Key of the LiveKit server.",
     )
     livekit_api_secret: SecretStr | None = Field(
-        None, validation_alias=AliasChoices("LIVEKIT_API_SECRET", "livekit_api_secret")
+        None,
+        validation_alias=AliasChoices("LIVEKIT_API_SECRET", "livekit_api_secret"),
+        description="The key's secret.",
     )
 
     supervisors: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -86,6 +91,37 @@ class Settings(BaseSettings):
     def _split_names(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator(
+        "signing_secret", "webhook_secret", "webhook_url", "database_url", "objects_url",
+        "s3_endpoint_url", "livekit_url", "livekit_api_key", "livekit_api_secret",
+        mode="before",
+    )  # fmt: skip
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        # A compose file passes on a variable that nobody set as an empty one.
+        return None if value == "" else value
+
+    @field_validator("signing_secret", "webhook_secret")
+    @classmethod
+    def _is_signing_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                b64decode(value.get_secret_value().removeprefix("whsec_"), validate=True)
+            except ValueError:
+                raise ValueError(
+                    "must be whsec_ and base64, as `openssl rand -base64 24` makes it"
+                ) from None
+        return value
+
+    @field_validator("webhook_url", "s3_endpoint_url")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        if value is not None and (
+            urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname
+        ):
+            raise ValueError("must be an address like https://HOST/PATH")
         return value
 
     @property

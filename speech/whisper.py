@@ -139,5 +139,7 @@ def drop_loops(words: Sequence[RecognisedWord]) -> tuple[RecognisedWord, ...]:
             while keys[start + rounds * length : start + (rounds + 1) * length] == phrase:
                 rounds += 1
             if rounds > most:
-                return tuple(words[: start + length])
+                # Of a word as many as people do say: it may be a digit of a number.
+                kept = most if length == 1 else 1
+                return tuple(words[: start + kept * length])
     return tuple(words)

@@ -146,7 +146,7 @@ def _looked(check: Callable[[Settings], Look], settings: Settings) -> Look:
             if exit_code_of(exc) is not None
             else f"see that its settings are well formed ({type(exc).__name__})"
         )
-    return _broken("nothing: the look at it failed", mend)
+    return _broken("cannot be used", mend)
 
 
 def versions() -> Mapping[str, str]:

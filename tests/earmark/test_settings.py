@@ -64,6 +64,18 @@ def test_lists_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
             "setting max_room: Extra inputs are not permitted",
             id="typo-in-file",
         ),
+        pytest.param(
+            {"EARMARK_SIGNING_SECRET": "whsec_hush!"},
+            "",
+            "setting signing_secret: Value error, must be whsec_ and base64",
+            id="secret-not-base64",
+        ),
+        pytest.param(
+            {"EARMARK_WEBHOOK_URL": "example.com"},
+            "",
+            "setting webhook_url: Value error, must be an address",
+            id="webhook-without-scheme",
+        ),
         pytest.param({}, "max_rooms = \n", "earmark.toml: not valid TOML", id="not-toml"),
     ],
 )
@@ -84,8 +96,17 @@ def test_mistakes(
     assert str(caught.value).startswith(sentence)
 
 
+def test_empty_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is passed on empty counts as not set."""
+    monkeypatch.setenv("EARMARK_SIGNING_SECRET", "")
+    monkeypatch.setenv("LIVEKIT_URL", "")
+    settings = load_settings()
+    assert settings.signing_secret is None
+    assert settings.livekit_url is None
+
+
 def test_secrets_stay_out_of_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither `repr` nor an error shows the value of a secret."""
-    monkeypatch.setenv("EARMARK_SIGNING_SECRET", "whsec_hush")
+    monkeypatch.setenv("EARMARK_SIGNING_SECRET", "whsec_hushhush")
     assert "hush" not in repr(load_settings())
-    assert "hush" not in str(Settings(signing_secret="whsec_hush").model_dump())
+    assert "hush" not in str(Settings(signing_secret="whsec_hushhush").model_dump())
