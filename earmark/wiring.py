@@ -18,6 +18,13 @@ RULES_OPTION = click.option(
     help="Rule file or folder; may be repeated. Default: the setting `rules`, else the book.",
 )
 
+SPEAKER_OPTION = click.option(
+    "--speaker",
+    "speakers",
+    multiple=True,
+    help="Name of a speaker, in the order of files and channels. Default: the file's name.",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveKitAccess:

@@ -42,11 +42,12 @@ async def livekit_api(url: str, api_key: str, api_secret: str) -> AsyncIterator[
         raise LiveKitConfigError(
             f"LIVEKIT_URL: {url!r} is no address; it should look like wss://HOST or ws://HOST:7880"
         )
-    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+    # Not a timeout of the whole: that one could not be told from a timeout of the caller's own.
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT_S, sock_read=_TIMEOUT_S)
     try:
         async with api.LiveKitAPI(url, api_key, api_secret, timeout=timeout) as client:
             yield client
-    except (aiohttp.ClientConnectionError, TimeoutError, OSError):
+    except aiohttp.ClientError:
         raise LiveKitUnavailableError(
             f"LIVEKIT_URL: no LiveKit server answers at {url}; start one or correct the address"
         ) from None

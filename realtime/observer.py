@@ -103,6 +103,7 @@ class RoomObserver:
         self._empty_since_s: float | None = None
         self._handlers: dict[EventTypes, Callable[..., None]] = {
             "participant_connected": self._on_participant,
+            "participant_active": self._on_participant,
             "participant_disconnected": self._on_participant_gone,
             "participant_attributes_changed": lambda _changed, p: self._on_participant(p),
             "participant_metadata_changed": lambda p, _old, _new: self._on_participant(p),
@@ -178,7 +179,9 @@ class RoomObserver:
             supervisors=self._supervisors,
         )
         if role is Role.SUPERVISOR:
-            await self._sink.joined(participant.identity)
+            # What is sent to somebody who is still connecting does not arrive.
+            if participant.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE:
+                await self._sink.joined(participant.identity)
         else:
             self._sink.left(participant.identity)
         await self._session.participant(

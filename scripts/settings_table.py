@@ -13,8 +13,8 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from earmark.commands.doctor import variable_of
 from earmark.settings import Settings
+from earmark.shown import variable_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 

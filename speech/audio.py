@@ -10,12 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.errors import AudioError
+from speech.ogg import ogg_damage
 
 SAMPLE_RATE_HZ = 16_000
 
 # A container that promises this much more than could be decoded was cut off.
 _MISSING_TAIL_S = 0.5
-_MAX_OGG_PAGE_BYTES = 65_307  # RFC 3533, section 6
+# Timestamps are rounded, to a millisecond in WebM. What is more than this is a hole.
+_JITTER_S = 0.02
+# More silence than this is not a muted microphone but a wrong timestamp.
+_MOST_SILENCE_S = 4 * 3600.0
+_HOLES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +30,7 @@ class Audio:
     Attributes:
         samples: float32, shape (n_channels, n_samples), range [-1.0, 1.0].
         sample_rate_hz: Always `SAMPLE_RATE_HZ`.
-        damage: Where and why decoding stopped early, None for a file that is whole.
+        damage: What could not be decoded, where and why; None for a file that is whole.
     """
 
     samples: NDArray[np.float32] = field(repr=False)
@@ -42,69 +47,162 @@ def decode(path: Path) -> Audio:
     """Decode a file whole, its channels kept apart.
 
     Reads whatever FFmpeg reads: Ogg Opus, MP3, MP4, WAV, FLAC. Of several audio streams the first
-    one counts.
+    one counts. Position 0 is the first sample. Where the file's timestamps leave a hole (a muted
+    microphone, a lost page), there is silence, so that what follows stays where it was.
 
     Args:
         path: The file.
 
     Returns:
-        The sound. A file that is damaged part of the way gives what came before, and says so.
+        The sound. A file that is damaged gives what can be decoded of it, and says so.
 
     Raises:
         AudioError: there is no such file, or nothing in it can be decoded.
     """
     if not path.is_file():
         raise AudioError(f"{path}: no such file; give the path of an audio file")
-    pieces: list[NDArray[np.float32]] = []
-    damage: str | None = None
-    promised_s: float | None = None
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
                 raise AudioError(f"{path}: no audio in it; give an audio file")
             stream = container.streams.audio[0]
-            format_name = container.format.name
             promised_s = _promised_duration_s(container, stream)
-            layout = "mono" if stream.channels == 1 else stream.layout.name
-            resampler = av.AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE_HZ)
-            try:
-                for frame in container.decode(stream):
-                    pieces.extend(_samples(piece) for piece in resampler.resample(frame))
-            except (av.FFmpegError, OSError) as exc:
-                damage = f"broken off at {_seconds(pieces):.1f} s ({_reason(exc)})"
-            if pieces:
-                pieces.extend(_samples(piece) for piece in resampler.resample(None))
+            reel = _Reel("mono" if stream.channels == 1 else stream.layout.name)
+            damage = _decode_stream(container, stream, reel)
+            format_name = container.format.name
+            why = _cut_off(path, format_name)
     except (av.FFmpegError, OSError) as exc:
         raise AudioError(f"{path}: cannot be read as audio ({_reason(exc)})") from None
-    if not pieces or _seconds(pieces) == 0:
+    samples = reel.finish()
+    if samples is None:
         raise AudioError(f"{path}: no sound in it; the recording is empty or damaged")
-    decoded_s = _seconds(pieces)
+    decoded_s = samples.shape[1] / SAMPLE_RATE_HZ
     if damage is None and promised_s is not None and promised_s - decoded_s > _MISSING_TAIL_S:
         damage = f"cut off: {decoded_s:.1f} s of {promised_s:.1f} s are there"
-    if damage is None and (why := _cut_off(path, format_name)):
-        damage = f"{why}: what follows {decoded_s:.1f} s is lost"
-    samples = np.clip(np.concatenate(pieces, axis=1), -1.0, 1.0).astype(np.float32, copy=False)
+    if damage is None and why is not None:
+        damage = f"{why}: {reel.holes() or f'what follows {decoded_s:.1f} s is lost'}"
+    if damage is None and format_name != "ogg":
+        # An Ogg file whose pages are all there has holes where nothing was sent, as by a muted
+        # microphone. No other format proves that nothing was lost.
+        damage = reel.holes() or None
     return Audio(samples=samples, damage=damage)
 
 
-def _samples(frame: av.AudioFrame) -> NDArray[np.float32]:
-    """Samples of a planar float frame, shape (n_channels, n_samples)."""
-    return frame.to_ndarray().astype(np.float32, copy=False)
+class _Reel:
+    """Puts decoded frames where their timestamps say.
+
+    Args:
+        layout: Channels of the stream.
+    """
+
+    def __init__(self, layout: str) -> None:
+        self._layout = layout
+        self._resampler = self._new_resampler()
+        self._pieces: list[NDArray[np.float32]] = []
+        self._n_samples = 0  # in the pieces
+        self._origin_s: float | None = None  # timestamp of position 0
+        self._heard_s = 0.0  # position behind the last frame
+        self._silence_s = 0.0  # in all holes
+        self._holes: list[tuple[float, float]] = []
+
+    @property
+    def heard_s(self) -> float:
+        """Position behind the last frame."""
+        return self._heard_s
+
+    def add(self, frame: av.AudioFrame) -> None:
+        """Append a frame.
+
+        Raises:
+            ValueError: the stream changes its format.
+            av.FFmpegError: the frame cannot be converted.
+        """
+        if frame.time is not None:
+            if self._origin_s is None:
+                self._origin_s = frame.time
+            hole_s = frame.time - self._origin_s - self._heard_s
+            if _JITTER_S < hole_s <= _MOST_SILENCE_S - self._silence_s:
+                self._skip(hole_s)
+            elif abs(hole_s) > _JITTER_S:
+                # A chained stream, which has a clock of its own.
+                self._origin_s += hole_s
+        self._take(self._resampler.resample(frame))
+        self._heard_s += frame.samples / frame.sample_rate
+
+    def holes(self) -> str:
+        """Where nothing can be heard, as a few words; empty where there is no hole."""
+        shown = [f"{a:.1f}-{b:.1f} s" for a, b in self._holes[:_HOLES_SHOWN]]
+        more = " and more" if len(self._holes) > _HOLES_SHOWN else ""
+        return f"nothing can be heard at {', '.join(shown)}{more}" if shown else ""
+
+    def finish(self) -> NDArray[np.float32] | None:
+        """All samples, shape (n_channels, n_samples), range [-1.0, 1.0]; None without any."""
+        if self._n_samples:
+            self._take(self._resampler.resample(None))
+        if not self._n_samples:
+            return None
+        samples = np.concatenate(self._pieces, axis=1)
+        # In place: hours of sound are gigabytes.
+        return np.clip(samples, -1.0, 1.0, out=samples)
+
+    def _skip(self, hole_s: float) -> None:
+        self._holes.append((self._heard_s, self._heard_s + hole_s))
+        self._silence_s += hole_s
+        self._heard_s += hole_s
+        if self._n_samples:
+            self._take(self._resampler.resample(None))
+            self._resampler = self._new_resampler()  # one that was emptied takes nothing more
+        n_channels = self._pieces[0].shape[0] if self._pieces else 1
+        missing = round(self._heard_s * SAMPLE_RATE_HZ) - self._n_samples
+        if missing > 0:
+            self._pieces.append(np.zeros((n_channels, missing), dtype=np.float32))
+            self._n_samples += missing
+
+    def _take(self, frames: list[av.AudioFrame]) -> None:
+        for frame in frames:
+            samples = frame.to_ndarray().astype(np.float32, copy=False)
+            self._pieces.append(samples)
+            self._n_samples += samples.shape[1]
+
+    def _new_resampler(self) -> av.AudioResampler:
+        return av.AudioResampler(format="fltp", layout=self._layout, rate=SAMPLE_RATE_HZ)
 
 
-def _seconds(pieces: list[NDArray[np.float32]]) -> float:
-    return float(sum(piece.shape[1] for piece in pieces)) / SAMPLE_RATE_HZ
+def _decode_stream(
+    container: av.container.InputContainer, stream: av.AudioStream, reel: _Reel
+) -> str | None:
+    """Decode all packets, past damaged ones; say what went wrong first, None if nothing did."""
+    damage: str | None = None
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except (av.FFmpegError, OSError) as exc:
+            return damage or f"broken off at {reel.heard_s:.1f} s ({_reason(exc)})"
+        if packet is None:
+            return damage
+        try:
+            for frame in packet.decode():
+                reel.add(frame)
+        except av.EOFError:
+            return damage
+        except (av.FFmpegError, ValueError) as exc:
+            damage = damage or f"damaged at {reel.heard_s:.1f} s ({_reason(exc)})"
 
 
 def _promised_duration_s(
     container: av.container.InputContainer, stream: av.AudioStream
 ) -> float | None:
     """What the file says of its own length. An Ogg file says nothing once its tail is gone."""
+    duration_s: float | None = None
     if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    if container.duration is not None:
-        return container.duration / 1_000_000
-    return None
+        duration_s = float(stream.duration * stream.time_base)
+    elif container.duration is not None:
+        duration_s = container.duration / 1_000_000
+    if duration_s is not None and container.format.name in {"ogg", "matroska,webm"}:
+        # These count from timestamp 0, wherever the first sample lies.
+        duration_s -= max(0, container.start_time or 0) / 1_000_000
+    return duration_s
 
 
 def _cut_off(path: Path, format_name: str) -> str | None:
@@ -112,20 +210,14 @@ def _cut_off(path: Path, format_name: str) -> str | None:
 
     FFmpeg takes the end of the file for the end of the sound in formats that could tell better.
     """
-    size_bytes = path.stat().st_size
-    with path.open("rb") as file:
-        if format_name == "wav":
-            # RIFF: the length of everything behind the first eight bytes; streams write no length.
+    if format_name == "ogg":
+        return ogg_damage(path)
+    if format_name == "wav":
+        # RIFF: the length of everything behind the first eight bytes; streams write no length.
+        with path.open("rb") as file:
             promised_bytes = int.from_bytes(file.read(8)[4:], "little")
-            if promised_bytes not in {0, 0xFFFFFFFF} and size_bytes < promised_bytes + 8:
-                return "cut off"
-        elif format_name == "ogg":
-            # RFC 3533, section 6: the last page of a stream carries the flag 4 in its sixth byte.
-            file.seek(max(0, size_bytes - _MAX_OGG_PAGE_BYTES))
-            tail = file.read()
-            last_page = tail.rfind(b"OggS")
-            if last_page < 0 or not tail[last_page + 5] & 4:
-                return "no end mark"
+        if promised_bytes not in {0, 0xFFFFFFFF} and path.stat().st_size < promised_bytes + 8:
+            return "cut off"
     return None
 
 

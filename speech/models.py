@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import os
@@ -15,11 +16,14 @@ from importlib.resources import files as package_files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
+from typing import Any
 
 from speech.errors import ModelHashError, ModelMissingError, ModelStoreError
 
 _CHUNK_BYTES = 1 << 20
-_HUB_TIMEOUT_S = 10
+_HUB_TIMEOUT_S = 5.0
+# The hub client's errors are OSErrors too: these are the ones that the models folder causes.
+_STORE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES})
 
 OnProgress = Callable[[int], None]  # bytes that were added
 
@@ -45,6 +49,7 @@ class Model:
     package: str  # import name of a package that may hold it
     folder: str  # where in that package
     hub: str | None  # repository on the hub
+    revision: str | None  # commit of that repository, given wherever a repository is
     file: str | None  # the one file that stands for the model; None = its folder does
 
     @property
@@ -88,6 +93,7 @@ def registry() -> Mapping[str, Model]:
                 package=entry["package"],
                 folder=entry["folder"],
                 hub=entry.get("hub"),
+                revision=entry.get("revision"),
                 file=entry.get("file"),
             )
             for id_, entry in tomllib.loads(text).items()
@@ -124,7 +130,7 @@ def find_model(model_id: str, models_dir: Path, *, allow_hub: bool = True) -> Pa
         if any(file.parts for file in model.files):
             _join(model, packaged, folder)
             return model.path_in(folder)
-        _verify(model, packaged)
+        _verify(model, packaged, in_package=True)
         return model.path_in(packaged)
     if allow_hub and model.hub is not None:
         _fetch(model, folder)
@@ -149,8 +155,7 @@ def pull_model(model_id: str, models_dir: Path, on_progress: OnProgress = lambda
     elif packaged is not None:
         _join(model, packaged, folder, on_progress)
     else:
-        _fetch(model, folder)
-        on_progress(model.size_bytes)
+        _fetch(model, folder, on_progress)
     return model.path_in(folder)
 
 
@@ -169,7 +174,7 @@ def _status(model: Model, models_dir: Path) -> ModelStatus:
             _verify(model, folder)
         elif packaged is not None:
             source = f"package {model.package}"
-            _verify(model, packaged)
+            _verify(model, packaged, in_package=True)
     except ModelHashError as exc:
         problem = str(exc)
     return ModelStatus(model=model, source=source, problem=problem)
@@ -201,41 +206,46 @@ def _package_folder(model: Model) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _sources(file: ModelFile, folder: Path) -> tuple[Path, ...]:
-    """The pieces that make up a file: itself, or its parts in packages."""
-    whole = folder / file.name
-    if whole.exists() or not file.parts:
-        return (whole,)
+def _sources(file: ModelFile, folder: Path, *, in_package: bool) -> tuple[Path, ...]:
+    """The pieces that make up a file: itself, or its parts where packages hold it in parts."""
+    if not in_package or not file.parts:
+        return (folder / file.name,)
     split = (part.split("/", 1) for part in file.parts)
     return tuple(Path(str(package_files(package))) / rest for package, rest in split)
 
 
-def _chunks(paths: tuple[Path, ...]) -> Iterator[bytes]:
+def _chunks(model: Model, paths: tuple[Path, ...], mend: str) -> Iterator[bytes]:
     for path in paths:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                yield chunk
-
-
-def _verify(model: Model, folder: Path) -> None:
-    for file in model.files:
-        digest = hashlib.sha256()
         try:
-            for chunk in _chunks(_sources(file, folder)):
-                digest.update(chunk)
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK_BYTES):
+                    yield chunk
         except OSError:
             raise ModelHashError(
-                f"{folder / file.name}: missing or unreadable, so model {model.id} is not whole; "
-                "remove its folder and pull it again"
+                f"{path}: missing or unreadable, so model {model.id} is not whole; {mend}"
             ) from None
-        _compare(model, file, folder / file.name, digest.hexdigest())
 
 
-def _compare(model: Model, file: ModelFile, path: Path, found: str) -> None:
+def _mend(model: Model, folder: Path, *, in_package: bool) -> str:
+    if in_package:
+        return f"install the package that holds {model.package} again"
+    return f"remove {folder} and run `earmark models pull {model.id}`"
+
+
+def _verify(model: Model, folder: Path, *, in_package: bool = False) -> None:
+    mend = _mend(model, folder, in_package=in_package)
+    for file in model.files:
+        digest = hashlib.sha256()
+        for chunk in _chunks(model, _sources(file, folder, in_package=in_package), mend):
+            digest.update(chunk)
+        _compare(model, file, str(folder / file.name), digest.hexdigest(), mend)
+
+
+def _compare(model: Model, file: ModelFile, place: str, found: str, mend: str) -> None:
     if found != file.sha256:
         raise ModelHashError(
-            f"{path}: sha256 is {found[:12]}…, but {file.sha256[:12]}… is pinned for model "
-            f"{model.id}; it was not loaded: remove it and run `earmark models pull {model.id}`"
+            f"{place}: sha256 is {found[:12]}…, but {file.sha256[:12]}… is pinned for model "
+            f"{model.id}; it was not loaded: {mend}"
         )
 
 
@@ -243,37 +253,65 @@ def _join(
     model: Model, packaged: Path, folder: Path, on_progress: OnProgress = lambda _: None
 ) -> None:
     """Copy a model out of packages, its files whole, all or nothing."""
+    mend = _mend(model, packaged, in_package=True)
     with _new_folder(folder) as unfinished:
         for file in model.files:
             digest = hashlib.sha256()
+            sources = _sources(file, packaged, in_package=True)
             with (unfinished / file.name).open("wb") as out:
-                for chunk in _chunks(_sources(file, packaged)):
+                for chunk in _chunks(model, sources, mend):
                     digest.update(chunk)
                     out.write(chunk)
                     on_progress(len(chunk))
                 out.flush()
                 os.fsync(out.fileno())
-            _compare(model, file, packaged / file.name, digest.hexdigest())
+            _compare(model, file, str(packaged / file.name), digest.hexdigest(), mend)
 
 
-def _fetch(model: Model, folder: Path) -> None:
+def _fetch(model: Model, folder: Path, on_progress: OnProgress = lambda _: None) -> None:
     """Get a model from the hub, all or nothing."""
     if model.hub is None:
         raise _missing(model, "")
-    # Read by huggingface_hub when it is imported.
-    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(_HUB_TIMEOUT_S))
-    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(_HUB_TIMEOUT_S))
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, get_session, hf_hub_download
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
+    class Progress(tqdm):  # type: ignore[misc]
+        """Tells how much has come, and shows nothing of its own."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.pop("name", None)  # the hub client's, which tqdm does not know
+            super().__init__(*args, **{**kwargs, "disable": True})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            on_progress(int(n or 0))
+            return None
+
+    try:
+        # The client itself tries six times with growing pauses, which is long where no network is.
+        get_session().head(constants.ENDPOINT, timeout=_HUB_TIMEOUT_S)
+    except Exception as exc:  # the hub client raises errors of three libraries
+        raise _missing(model, f", and the hub cannot be reached ({type(exc).__name__})") from None
     with _new_folder(folder) as unfinished:
         for file in model.files:
             try:
-                hf_hub_download(model.hub, file.name, local_dir=unfinished)
-            except Exception as exc:  # the hub client raises errors of three libraries
+                hf_hub_download(
+                    model.hub,
+                    file.name,
+                    revision=model.revision,
+                    local_dir=unfinished,
+                    etag_timeout=_HUB_TIMEOUT_S,
+                    tqdm_class=Progress,
+                )
+            except Exception as exc:  # as above
+                if isinstance(exc, OSError) and exc.errno in _STORE_ERRNOS:
+                    raise
                 raise _missing(
-                    model, f", and the hub cannot be reached ({type(exc).__name__})"
+                    model, f", and the hub does not give it ({type(exc).__name__})"
                 ) from None
-        _verify(model, unfinished)
+            with (unfinished / file.name).open("rb") as fetched:
+                found = hashlib.file_digest(fetched, "sha256").hexdigest()
+            place = f"{constants.ENDPOINT}/{model.hub}/{file.name}"
+            _compare(model, file, place, found, "fetch it from a hub or mirror that has the model")
         shutil.rmtree(unfinished / ".cache", ignore_errors=True)
 
 

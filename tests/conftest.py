@@ -10,6 +10,7 @@ import pytest
 
 from realtime.devserver import DevServer, running_livekit_server
 from scripts.tools import find_tool
+from tests.servers.postgres import PostgresServer, find_postgres, running_postgres
 from tests.servers.s3 import S3Server, running_versitygw
 
 pytest_plugins = ["pytester"]
@@ -65,4 +66,14 @@ def s3_server() -> Iterator[S3Server]:
     if binary is None:
         pytest.skip("versitygw is not installed; `make test` builds it")
     with running_versitygw(binary) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server."""
+    programs = find_postgres()
+    if programs is None:
+        pytest.skip("no PostgreSQL server is installed")
+    with running_postgres(programs) as server:
         yield server

@@ -10,8 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from earmark.cli import SUBCOMMANDS
-from earmark.commands.doctor import variable_of
 from earmark.settings import Settings, load_settings
+from earmark.shown import variable_of
 from rules.loader import load_rulebook
 from scripts import settings_table
 

@@ -17,8 +17,8 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
-from earmark.commands.doctor import variable_of
 from earmark.settings import Settings
+from earmark.shown import variable_of
 from realtime.dispatch import check_livekit
 from scripts.tools import TOOLS, find_tool
 from tests.servers.ports import free_port

@@ -18,7 +18,7 @@ from earmark.cli import exit_code_of
 from earmark.errors import BadInputError
 from earmark.logs import setup_logging
 from earmark.settings import Settings, load_settings
-from earmark.wiring import RULES_OPTION, rule_paths
+from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, rule_paths
 
 if TYPE_CHECKING:
     from offline.audit import Auditor
@@ -70,12 +70,7 @@ class _Moment(click.ParamType[datetime]):
 @click.option("--date", "day", type=_Day(), help="All calls that began on this day, UTC.")
 @click.option("--since", type=_Moment(), help="All calls since a time (UTC), or 90m, 24h, 7d ago.")
 @RULES_OPTION
-@click.option(
-    "--speaker",
-    "speakers",
-    multiple=True,
-    help="Name of a speaker, in the order of files and channels. Default: the file's name.",
-)
+@SPEAKER_OPTION
 @click.option(
     "--transcriber",
     metavar="MODEL",

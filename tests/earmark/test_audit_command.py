@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,9 @@ import pytest
 from offline.report import parse_report
 from storage.database import open_database
 from storage.objects import open_objects
+from tests.earmark.command import ROOT, run_process
 from tests.offline.builders import demo_sound, store_call, write_wav
 
-ROOT = Path(__file__).parents[2]
 AUDIO = ROOT / "earmark" / "demo_audio"
 AGENT, CUSTOMER = str(AUDIO / "agent.ogg"), str(AUDIO / "customer.ogg")
 
@@ -26,21 +24,8 @@ def run(
     *arguments: str, data_dir: Path, variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the real command with no settings but a data folder and the given ones."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name == "EARMARK_MODELS_DIR" or not name.startswith(("EARMARK_", "LIVEKIT_"))
-    }
-    settings = {"EARMARK_DATA_DIR": str(data_dir), "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, "-m", "earmark", "audit", *arguments],
-        cwd=data_dir,
-        env={**kept, **settings, **(variables or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+    settings = {"EARMARK_DATA_DIR": str(data_dir), **(variables or {})}
+    return run_process("audit", *arguments, cwd=data_dir, variables=settings)
 
 
 def lines(done: subprocess.CompletedProcess[str]) -> dict[str, list[dict[str, Any]]]:

@@ -1,51 +1,26 @@
 """The command: help for everything, one sentence for every mistake, one meaning an exit code."""
 
-import os
-import socket
-import subprocess
-import sys
-from collections.abc import Mapping
+import json
 from pathlib import Path
 
 import pytest
 
 from earmark.cli import SUBCOMMANDS
 from realtime.devserver import DevServer
+from speech.models import pull_model
+from tests.earmark.command import ROOT, run_process
+from tests.servers.ports import free_port
 
-ROOT = Path(__file__).parents[2]
 AGENT_AUDIO = str(ROOT / "earmark" / "demo_audio" / "agent.ogg")
-
-
-def run(
-    *arguments: str, cwd: Path, variables: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the real command in a process of its own, with no settings but the given ones."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("EARMARK_", "LIVEKIT_", "AWS_"))
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "earmark", *arguments],
-        cwd=cwd, env={**kept, **(variables or {})}, capture_output=True, text=True, check=False,
-        timeout=120,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(SUBCOMMANDS))
 def test_every_subcommand_teaches(name: str, tmp_path: Path) -> None:
     """`--help` of every subcommand explains it."""
-    done = run(name, "--help", cwd=tmp_path)
+    done = run_process(name, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: ")
     assert len(done.stdout.split()) > 25
-
-
-def _closed_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
 
 
 KEYS = {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s" * 32}
@@ -71,7 +46,7 @@ KEYS = {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s" * 32}
         ),
         pytest.param(
             ["dispatch", "room"],
-            {"LIVEKIT_URL": f"ws://127.0.0.1:{_closed_port()}", **KEYS},
+            {"LIVEKIT_URL": f"ws://127.0.0.1:{free_port()}", **KEYS},
             3,
             "no LiveKit server answers",
             id="livekit-away",
@@ -102,7 +77,7 @@ def test_mistakes(
     arguments: list[str], variables: dict[str, str], code: int, sentence: str, tmp_path: Path
 ) -> None:
     """A mistake is one sentence on stderr, without a traceback, and its exit code."""
-    done = run(*arguments, cwd=tmp_path, variables=variables)
+    done = run_process(*arguments, cwd=tmp_path, variables=variables)
     assert (done.returncode, done.stdout) == (code, "")
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
@@ -115,7 +90,7 @@ def test_mistakes(
 @pytest.mark.livekit
 def test_wrong_keys(livekit_server: DevServer, tmp_path: Path) -> None:
     """Keys that the server refuses are named."""
-    done = run(
+    done = run_process(
         "dispatch", "room", cwd=tmp_path, variables={"LIVEKIT_URL": livekit_server.url, **KEYS}
     )
     assert done.returncode == 3
@@ -125,7 +100,7 @@ def test_wrong_keys(livekit_server: DevServer, tmp_path: Path) -> None:
 @pytest.mark.livekit
 def test_dispatch_without_a_worker(livekit_server: DevServer, tmp_path: Path) -> None:
     """LiveKit would drop the job without a word; the command says that nobody came."""
-    done = run(
+    done = run_process(
         "dispatch", "room", cwd=tmp_path,
         variables={
             "LIVEKIT_URL": livekit_server.url,
@@ -135,3 +110,60 @@ def test_dispatch_without_a_worker(livekit_server: DevServer, tmp_path: Path) ->
     )  # fmt: skip
     assert done.returncode == 3
     assert "earmark observe" in done.stderr
+
+
+def test_weights_that_are_not_the_pinned_ones(tmp_path: Path) -> None:
+    """A changed model in the models folder stops the command, which names the file."""
+    path = pull_model("silero-vad", tmp_path / "models")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    done = run_process(
+        "replay",
+        AGENT_AUDIO,
+        cwd=tmp_path,
+        variables={"EARMARK_MODELS_DIR": str(tmp_path / "models")},
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"earmark: {path}: sha256 is ")
+
+
+@pytest.mark.model
+def test_replay_speaks_json(tmp_path: Path) -> None:
+    """`replay --json` prints utterances and alerts in order of time, and nothing else."""
+    customer = str(ROOT / "earmark" / "demo_audio" / "customer.ogg")
+    done = run_process("replay", AGENT_AUDIO, customer, "--json", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    said = [line for line in lines if line["type"] == "utterance"]
+    alerts = [line for line in lines if line["type"] == "alert"]
+    assert len(said) + len(alerts) == len(lines)
+    assert {line["speaker"] for line in said} == {"agent", "customer"}
+    assert set(said[0]) == {"type", "speaker", "start_s", "end_s", "text", "final", "revision"}
+    assert set(alerts[0]) == {
+        "type", "rule", "severity", "speaker", "start_s", "end_s", "excerpt", "at_s",
+    }  # fmt: skip
+    (card,) = (alert for alert in alerts if alert["rule"] == "pii.card-number")
+    assert card["speaker"] == "customer"
+    assert card["excerpt"].endswith("6467")
+    assert card["excerpt"].count("•") == 12
+    assert card["end_s"] < card["at_s"] < card["end_s"] + 5
+
+
+@pytest.mark.model
+def test_replay_of_a_harmless_call(tmp_path: Path) -> None:
+    """A call with its notice and without personal data raises nothing, and the exit code is 0."""
+    folder = ROOT / "tests" / "fixtures" / "audio"
+    done = run_process(
+        "replay", str(folder / "clean-agent.ogg"), str(folder / "clean-customer.ogg"), cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no alert" in done.stderr
+
+
+@pytest.mark.model
+def test_replay_in_real_time(tmp_path: Path) -> None:
+    """At a fixed speed, alerts leave when their words were heard, not before."""
+    done = run_process("replay", AGENT_AUDIO, "--json", "--speed", "8", cwd=tmp_path)
+    alerts = [json.loads(line) for line in done.stdout.splitlines() if '"alert"' in line]
+    promises = [alert for alert in alerts if alert["rule"] == "conduct.promissory-claim"]
+    assert len(promises) == 2
+    assert all(alert["at_s"] >= alert["end_s"] for alert in promises)

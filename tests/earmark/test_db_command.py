@@ -3,58 +3,33 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from earmark.cli import main
-from tests.servers.postgres import PostgresServer, find_postgres, running_postgres
+from tests.earmark.command import InProcess
+from tests.servers.postgres import PostgresServer
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    """A real PostgreSQL server."""
-    programs = find_postgres()
-    if programs is None:
-        pytest.skip("no PostgreSQL server is installed")
-    with running_postgres(programs) as server:
-        yield server
+class Db(InProcess):
+    """`earmark db`, in this process."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """Runs `earmark db` through the command's own entry point."""
-
-    monkeypatch: pytest.MonkeyPatch
-    capsys: pytest.CaptureFixture[str]
-
-    def __call__(self, *arguments: str, url: str | None = None) -> tuple[int, str, str]:
-        """Exit code, standard output and error."""
-        if url is not None:
-            self.monkeypatch.setenv("EARMARK_DATABASE_URL", url)
-        self.monkeypatch.setattr(sys, "argv", ["earmark", "db", *arguments])
-        code = 0
-        try:
-            main()
-        except SystemExit as exc:
-            code = int(exc.code or 0)
-        out, err = self.capsys.readouterr()
-        return code, out, err
+    def __call__(
+        self, *arguments: str, url: str | None = None, **more: str
+    ) -> tuple[int, str, str]:
+        """Exit code, standard output and error, on the database at `url`."""
+        given = {} if url is None else {"EARMARK_DATABASE_URL": url}
+        return super().__call__(*arguments, **given, **more)
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Db:
     """The command, in an empty folder and without settings."""
     monkeypatch.chdir(tmp_path)
-    return Command(monkeypatch=monkeypatch, capsys=capsys)
+    return Db(subcommand="db", monkeypatch=monkeypatch, capsys=capsys)
 
 
-def test_embedded_database(run: Command, tmp_path: Path) -> None:
+def test_embedded_database(run: Db, tmp_path: Path) -> None:
     """Without settings, the file in the data folder is made, and a second upgrade does nothing."""
     path = tmp_path / "earmark-data" / "earmark.db"
     needed = f"SQLite {path}: has no tables yet, 0001 is needed; run `earmark db upgrade`.\n"
@@ -65,7 +40,7 @@ def test_embedded_database(run: Command, tmp_path: Path) -> None:
     assert run("status") == (0, f"SQLite {path}: up to date (schema 0001).\n", "")
 
 
-def test_json(run: Command, tmp_path: Path) -> None:
+def test_json(run: Db, tmp_path: Path) -> None:
     """`--json` prints one JSON line and nothing else."""
     where = f"SQLite {tmp_path / 'x.db'}"
     url = f"sqlite:///{tmp_path / 'x.db'}"
@@ -92,7 +67,7 @@ def test_json(run: Command, tmp_path: Path) -> None:
         pytest.param("sqlite:////dev/null/x.db", 3, "cannot be opened", id="no-folder"),
     ],
 )
-def test_wrong_address(run: Command, url: str, code: int, said: str) -> None:
+def test_wrong_address(run: Db, url: str, code: int, said: str) -> None:
     """A wrong address is one sentence on stderr, an exit code, and no password."""
     for subcommand in ("upgrade", "status"):
         got, out, err = run(subcommand, url=url)
@@ -104,7 +79,7 @@ def test_wrong_address(run: Command, url: str, code: int, said: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("upgrade", "--help")])
-def test_help(run: Command, arguments: tuple[str, ...]) -> None:
+def test_help(run: Db, arguments: tuple[str, ...]) -> None:
     """The help says when to run what."""
     _, out, err = run(*(arguments or ("--help",)))
     assert "earmark db upgrade" in out + err
@@ -112,7 +87,7 @@ def test_help(run: Command, arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.slow
-def test_postgres(run: Command, postgres: PostgresServer) -> None:
+def test_postgres(run: Db, postgres: PostgresServer) -> None:
     """On a server the upgrade makes the tables, and the password is never shown."""
     url = postgres.new_database()
     where = f"PostgreSQL 127.0.0.1:{postgres.port}/{url.rpartition('/')[2]}"

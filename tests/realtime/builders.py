@@ -1,10 +1,16 @@
 """Builders of the objects that tests of the live side need."""
 
+import os
 from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
 
+from earmark.demo_call import Access
 from realtime.alerts import Alert
+from realtime.devserver import DevServer
 from rules.types import Hit, HitState, Role, Severity, Span, TextRange
 
+DEMO_AUDIO = Path(str(files("earmark") / "demo_audio"))
 SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
 
 
@@ -35,3 +41,21 @@ def alert(of: Hit | None = None) -> Alert:
         raised_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         raised_s=15.25,
     )
+
+
+def worker_environment(server: DevServer, folder: Path) -> dict[str, str]:
+    """Settings of a worker on embedded storage."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "EARMARK_DATA_DIR": str(folder),
+        "EARMARK_SIGNING_SECRET": SECRET,
+        "LIVEKIT_URL": server.url,
+        "LIVEKIT_API_KEY": server.api_key,
+        "LIVEKIT_API_SECRET": server.api_secret,
+    }
+
+
+def access_to(server: DevServer) -> Access:
+    """The server, as callers see it."""
+    return Access(url=server.url, api_key=server.api_key, api_secret=server.api_secret)

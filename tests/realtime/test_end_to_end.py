@@ -2,12 +2,10 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,7 @@ from rules.types import Role
 from speech.audio import decode
 from storage import calls, hits, recordings
 from storage.database import open_database
-from tests.realtime.builders import SECRET
+from tests.realtime.builders import DEMO_AUDIO, SECRET, access_to, worker_environment
 from tests.servers.s3 import S3Server
 from tests.servers.webhooks import ReceivedWebhook, running_webhook_receiver
 
@@ -30,7 +28,6 @@ pytestmark = [pytest.mark.livekit, pytest.mark.s3, pytest.mark.model, pytest.mar
 
 ROOM = "ward-seven-room"
 AGENT, CUSTOMER, SUPERVISOR = "agnes-the-agent", "carl-the-customer", "sue-the-supervisor"
-DEMO_AUDIO = Path(str(files("earmark") / "demo_audio"))
 WEBHOOK_SECRET = "whsec_" + "d2ViaG9vay13ZWJob29rLXdlYmhvb2s="
 
 
@@ -56,22 +53,15 @@ def outcome(
     """One call, heard from its first word to its recordings in S3."""
     folder = tmp_path_factory.mktemp("end-to-end")
     with running_webhook_receiver(WEBHOOK_SECRET) as receiver:
-        environment = s3_server.environment() | {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "EARMARK_DATA_DIR": str(folder),
-            "EARMARK_SIGNING_SECRET": SECRET,
-            "EARMARK_WEBHOOK_URL": receiver.url,
-            "EARMARK_WEBHOOK_SECRET": WEBHOOK_SECRET,
-            "LIVEKIT_URL": livekit_server.url,
-            "LIVEKIT_API_KEY": livekit_server.api_key,
-            "LIVEKIT_API_SECRET": livekit_server.api_secret,
-        }
-        access = Access(
-            url=livekit_server.url,
-            api_key=livekit_server.api_key,
-            api_secret=livekit_server.api_secret,
+        environment = (
+            worker_environment(livekit_server, folder)
+            | s3_server.environment()
+            | {
+                "EARMARK_WEBHOOK_URL": receiver.url,
+                "EARMARK_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            }
         )
+        access = access_to(livekit_server)
         log_path = folder / "observer.log"
         with running_observer(environment, log_path):
             yield asyncio.run(_call(access, environment, folder, log_path, receiver.received))

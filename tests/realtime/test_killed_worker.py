@@ -1,9 +1,7 @@
 """A worker that dies in the middle of a call takes nothing with it that was acknowledged."""
 
 import asyncio
-import os
 import time
-from importlib.resources import files
 from pathlib import Path
 
 import psutil
@@ -18,24 +16,11 @@ from rules.types import Role
 from speech.audio import SAMPLE_RATE_HZ, decode
 from storage import hits, recordings
 from storage.database import open_database
-from tests.realtime.builders import SECRET
+from tests.realtime.builders import DEMO_AUDIO, SECRET, access_to, worker_environment
 
 pytestmark = [pytest.mark.livekit, pytest.mark.model, pytest.mark.slow]
 
 ROOM = "short-call"
-
-
-def environment(server: DevServer, folder: Path) -> dict[str, str]:
-    """Settings of a worker on embedded storage."""
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "EARMARK_DATA_DIR": str(folder),
-        "EARMARK_SIGNING_SECRET": SECRET,
-        "LIVEKIT_URL": server.url,
-        "LIVEKIT_API_KEY": server.api_key,
-        "LIVEKIT_API_SECRET": server.api_secret,
-    }
 
 
 def kill_at_once(pid: int) -> None:
@@ -50,7 +35,7 @@ async def _call_until_killed(access: Access, worker_pid: int) -> tuple[str, list
     agent = Caller(access, ROOM, "agent", Role.AGENT)
     supervisor = SupervisorClient(access, ROOM, "sup", secret=SECRET, on_alert=alerts.append)
     # The agent's promise comes at 13.5 s of this file.
-    sound = decode(Path(str(files("earmark") / "demo_audio" / "agent.ogg"))).samples[0]
+    sound = decode(DEMO_AUDIO / "agent.ogg").samples[0]
     async with livekit_api(access.url, access.api_key, access.api_secret) as client:
         room = await client.room.create_room(api.CreateRoomRequest(name=ROOM))
         await agent.join()
@@ -71,12 +56,8 @@ async def _call_until_killed(access: Access, worker_pid: int) -> tuple[str, list
 
 def test_killed_in_the_middle_of_a_call(livekit_server: DevServer, tmp_path: Path) -> None:
     """Hits that were sent are in the database, and the next worker puts the recording away."""
-    access = Access(
-        url=livekit_server.url,
-        api_key=livekit_server.api_key,
-        api_secret=livekit_server.api_secret,
-    )
-    variables = environment(livekit_server, tmp_path)
+    access = access_to(livekit_server)
+    variables = worker_environment(livekit_server, tmp_path)
     with running_observer(variables, tmp_path / "first.log") as worker:
         room_sid, alerts = asyncio.run(_call_until_killed(access, worker.pid))
     assert alerts

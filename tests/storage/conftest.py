@@ -10,18 +10,8 @@ import pytest
 from storage.database import Database, open_database
 from storage.objects import ObjectStore, open_objects
 from storage.tables import METADATA
-from tests.servers.postgres import PostgresServer, find_postgres, running_postgres
+from tests.servers.postgres import PostgresServer
 from tests.servers.s3 import S3Server
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A real PostgreSQL server."""
-    programs = find_postgres()
-    if programs is None:
-        pytest.skip("no PostgreSQL server is installed")
-    with running_postgres(programs) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")
