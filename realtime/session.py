@@ -62,9 +62,12 @@ class CallSession:
 
     async def utterance(self, utterance: Utterance) -> None:
         """Somebody said something."""
+        # The engine first, without a wait in between: its ear no longer vouches for these words,
+        # and a promise that they have been fed must not overtake them.
+        hits = self._step(utterance)
         if self._on_utterance is not None:
             await self._on_utterance(utterance)
-        await self._feed(utterance)
+        await self._publish(hits)
 
     async def advance(self, silent_until_s: float) -> None:
         """Let time go by.
@@ -84,19 +87,24 @@ class CallSession:
         await self._feed(CallEnded(at_s=at_s))
 
     async def _feed(self, event: Event) -> None:
-        step = self._engine.feed(self._state, event)
-        self._state = step.state  # before the first await: events of other ears may come between
-        for hit in step.hits:
-            await self._publish(hit)
+        await self._publish(self._step(event))
 
-    async def _publish(self, hit: Hit) -> None:
-        speaker = hit.speaker
-        alert = Alert(
+    def _step(self, event: Event) -> tuple[Hit, ...]:
+        step = self._engine.feed(self._state, event)
+        self._state = step.state
+        return step.hits
+
+    async def _publish(self, hits: tuple[Hit, ...]) -> None:
+        for hit in hits:
+            alert = self._alert(hit)
+            await asyncio.gather(*(sink.publish(alert) for sink in self._sinks))
+
+    def _alert(self, hit: Hit) -> Alert:
+        return Alert(
             hit=hit,
             room_sid=self.room_sid,
-            participant_sid=self._sids.get(speaker) if speaker else None,
-            role=self._roles.get(speaker) if speaker else None,
+            participant_sid=self._sids.get(hit.speaker) if hit.speaker else None,
+            role=self._roles.get(hit.speaker) if hit.speaker else None,
             raised_at=datetime.now(UTC),
             raised_s=self._clock.now_s(),
         )
-        await asyncio.gather(*(sink.publish(alert) for sink in self._sinks))

@@ -237,6 +237,10 @@ class SpeechDetector:
                 middle = self._n_scored - len(self._energies) * _WINDOW_SAMPLES // 2
                 self._quietest = (loudness, middle)
         if self._n_scored - self._speech_since >= self._max_speech:
+            if self._silence_since is not None:
+                # In a pause: the piece ends with it, and silence needs no piece of its own.
+                self._end(min(self._silence_since + self._pad, self._n_scored), events)
+                return
             cut = self._n_scored if self._quietest is None else self._quietest[1]
             cut = min(cut, self._n_scored)
             events.append(SpeechEnded(start_sample=self._speech_since, end_sample=cut))

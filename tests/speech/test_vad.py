@@ -1,5 +1,6 @@
 """Speech is found where it is, the same for any way of feeding it."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -93,6 +94,20 @@ def test_a_monologue_is_cut_at_a_pause_between_words() -> None:
     assert len(found) >= 3
     longest = max(r.end_sample - r.start_sample for r in found)
     assert longest <= (LIVE.max_speech_s + 0.1) * SAMPLE_RATE_HZ
+
+
+@pytest.mark.parametrize(
+    "max_speech_s", [pytest.param(x / 10, id=f"{x}ds") for x in range(10, 62, 4)]
+)
+def test_every_start_has_an_end(max_speech_s: float) -> None:
+    """Starts and ends take turns wherever a long piece is cut, in the midst of a pause too."""
+    options = replace(LIVE, max_speech_s=max_speech_s, min_silence_ms=900, pad_ms=60)
+    found = events(AGENT, [], options)
+    kinds = [type(event) for event in found]
+    assert kinds == [SpeechStarted, SpeechEnded] * (len(kinds) // 2)
+    ended = [event for event in found if isinstance(event, SpeechEnded)]
+    assert all(a.end_sample <= b.start_sample for a, b in pairwise(ended))
+    assert all(event.start_sample < event.end_sample for event in ended)
 
 
 def test_a_start_is_told_before_its_end() -> None:
