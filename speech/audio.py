@@ -21,6 +21,8 @@ _JITTER_S = 0.02
 # More silence than this is not a muted microphone but a wrong timestamp.
 _MOST_SILENCE_S = 4 * 3600.0
 _HOLES_SHOWN = 3
+# Frames are gathered into pieces of about a minute: memory of that size goes back when it is freed.
+_LOOSE_AT_MOST = 3000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +64,12 @@ def decode(path: Path) -> Audio:
     if not path.is_file():
         raise AudioError(f"{path}: no such file; give the path of an audio file")
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise AudioError(f"{path}: no audio in it; give an audio file")
             stream = container.streams.audio[0]
+            if stream.codec_context is None or not stream.channels:
+                raise AudioError(f"{path}: no sound that can be decoded; the file is damaged")
             promised_s = _promised_duration_s(container, stream)
             reel = _Reel("mono" if stream.channels == 1 else stream.layout.name)
             damage = _decode_stream(container, stream, reel)
@@ -97,9 +101,11 @@ class _Reel:
 
     def __init__(self, layout: str) -> None:
         self._layout = layout
+        self._n_channels = av.AudioLayout(layout).nb_channels
         self._resampler = self._new_resampler()
         self._pieces: list[NDArray[np.float32]] = []
-        self._n_samples = 0  # in the pieces
+        self._loose: list[NDArray[np.float32]] = []  # behind the pieces, a frame each
+        self._n_samples = 0  # in both
         self._origin_s: float | None = None  # timestamp of position 0
         self._heard_s = 0.0  # position behind the last frame
         self._silence_s = 0.0  # in all holes
@@ -124,7 +130,7 @@ class _Reel:
             if _JITTER_S < hole_s <= _MOST_SILENCE_S - self._silence_s:
                 self._skip(hole_s)
             elif abs(hole_s) > _JITTER_S:
-                # A chained stream, which has a clock of its own.
+                # A chained stream, which has a clock of its own, or a timestamp nobody can believe.
                 self._origin_s += hole_s
         self._take(self._resampler.resample(frame))
         self._heard_s += frame.samples / frame.sample_rate
@@ -137,32 +143,47 @@ class _Reel:
 
     def finish(self) -> NDArray[np.float32] | None:
         """All samples, shape (n_channels, n_samples), range [-1.0, 1.0]; None without any."""
-        if self._n_samples:
+        if self._heard_s:
             self._take(self._resampler.resample(None))
         if not self._n_samples:
             return None
-        samples = np.concatenate(self._pieces, axis=1)
-        # In place: hours of sound are gigabytes.
-        return np.clip(samples, -1.0, 1.0, out=samples)
+        self._gather()
+        # Hours of sound are gigabytes: no piece is kept longer than until it is copied.
+        samples = np.empty((self._n_channels, self._n_samples), dtype=np.float32)
+        position = 0
+        self._pieces.reverse()
+        while self._pieces:
+            piece = self._pieces.pop()
+            end = position + piece.shape[1]
+            np.clip(piece, -1.0, 1.0, out=samples[:, position:end])
+            position = end
+        return samples
 
     def _skip(self, hole_s: float) -> None:
+        if self._heard_s:
+            self._take(self._resampler.resample(None))
+            self._resampler = self._new_resampler()  # one that was emptied takes nothing more
+        self._gather()
         self._holes.append((self._heard_s, self._heard_s + hole_s))
         self._silence_s += hole_s
         self._heard_s += hole_s
-        if self._n_samples:
-            self._take(self._resampler.resample(None))
-            self._resampler = self._new_resampler()  # one that was emptied takes nothing more
-        n_channels = self._pieces[0].shape[0] if self._pieces else 1
         missing = round(self._heard_s * SAMPLE_RATE_HZ) - self._n_samples
         if missing > 0:
-            self._pieces.append(np.zeros((n_channels, missing), dtype=np.float32))
+            self._pieces.append(np.zeros((self._n_channels, missing), dtype=np.float32))
             self._n_samples += missing
 
     def _take(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
             samples = frame.to_ndarray().astype(np.float32, copy=False)
-            self._pieces.append(samples)
+            self._loose.append(samples)
             self._n_samples += samples.shape[1]
+            if len(self._loose) >= _LOOSE_AT_MOST:
+                self._gather()
+
+    def _gather(self) -> None:
+        if self._loose:
+            self._pieces.append(np.concatenate(self._loose, axis=1))
+            self._loose.clear()
 
     def _new_resampler(self) -> av.AudioResampler:
         return av.AudioResampler(format="fltp", layout=self._layout, rate=SAMPLE_RATE_HZ)

@@ -192,10 +192,10 @@ async def _call(
             _show_alert(console, alert, names, clock.now_s())
 
         supervisor = SupervisorClient(access, room_name, "supervisor", secret=secret, on_alert=show)
+        await dispatch(client, room_name)
         for member in (*callers, supervisor):
             await member.join()
             names[member.room.local_participant.sid] = member.identity
-        await dispatch(client, room_name)
         for caller in callers:
             await caller.publish()
         with Progress(

@@ -15,7 +15,7 @@ from earmark.wiring import LiveKitAccess, livekit_access
 @click.argument("room")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON line.")
 def command(room: str, as_json: bool) -> None:
-    r"""Send the observer into ROOM, and wait until it is there.
+    """Send the observer into ROOM, and wait until it is there.
 
     A room that does not exist is created. A room that is already observed stays as it is.
 
@@ -23,7 +23,7 @@ def command(room: str, as_json: bool) -> None:
     Example:
       earmark observe &
       earmark dispatch support-42
-    """
+    """  # noqa: D301 - click's mark for a paragraph that stays as it is
     access = livekit_access(load_settings())
     dispatch_id, already_there = asyncio.run(_dispatch(access, room))
     if as_json:

@@ -36,7 +36,7 @@ _STYLES: Mapping[State, str] = MappingProxyType(
     "--settings", "show_settings", is_flag=True, help="List every setting and its value instead."
 )
 def command(as_json: bool, show_settings: bool) -> None:
-    r"""Say what is installed and reachable, and what each edge would use.
+    """Say what is installed and reachable, and what each edge would use.
 
     Looks at the LiveKit server, the speech models, the database, the object store, the rules and
     the rest, and says how to mend what is amiss. Nothing is made or changed, no model is fetched,
@@ -51,7 +51,7 @@ def command(as_json: bool, show_settings: bool) -> None:
       earmark doctor
       earmark doctor --settings
       earmark doctor --json | jq 'select(.state == "broken")'
-    """
+    """  # noqa: D301 - click's mark for a paragraph that stays as it is
     if show_settings:
         _show_settings(as_json)
         return

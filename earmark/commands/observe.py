@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import sys
 from pathlib import Path
 
@@ -25,10 +26,14 @@ from earmark.wiring import RULES_OPTION, livekit_access, rule_paths
     help="Loopback port of the health page; 0 takes a free one.",
 )
 @click.option(
-    "--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR."
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    default="INFO",
+    show_default=True,
+    help="What is logged.",
 )
 def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
-    r"""Run the worker that listens to LiveKit rooms.
+    """Run the worker that listens to LiveKit rooms.
 
     The worker registers as `earmark-observer` and goes where `earmark dispatch ROOM` sends it. In a
     room it is hidden and publishes no media. It needs LIVEKIT_URL, LIVEKIT_API_KEY and
@@ -40,7 +45,7 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
     Example:
       export LIVEKIT_URL=ws://127.0.0.1:7880 LIVEKIT_API_KEY=... LIVEKIT_API_SECRET=...
       earmark observe
-    """
+    """  # noqa: D301 - click's mark for a paragraph that stays as it is
     settings = load_settings()
     access = livekit_access(settings)
     setup_logging(log_level.upper())
@@ -87,7 +92,13 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
                 on_registered=lambda: console.print("Ready: waiting for rooms. Ctrl-C ends.")
             )
         )
-    except (RuntimeError, OSError) as exc:
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            raise ServiceMissingError(
+                f"--port: {port} is taken on this machine; give another, or 0 for a free one"
+            ) from None
+        raise ServiceMissingError(f"the worker stopped: {type(exc).__name__}") from None
+    except RuntimeError as exc:
         raise ServiceMissingError(f"the worker stopped: {type(exc).__name__}") from None
     sys.exit(0)
 

@@ -48,6 +48,7 @@ class _Speed(click.ParamType[float | None]):
 @click.option(
     "--speed",
     type=_Speed(),
+    metavar="N|max",
     default="max",
     show_default=True,
     help="Multiple of real time, or as fast as can be.",
@@ -64,7 +65,7 @@ def command(
     as_json: bool,
     show_text: bool,
 ) -> None:
-    r"""Run audio files through the live path: the same ears, rules and alerts as in a room.
+    """Run audio files through the live path: the same ears, rules and alerts as in a room.
 
     Give one file a speaker, all beginning at the same moment, or one file with a channel a speaker.
     No server and no account is needed. Exit code 1 says that there were alerts, 0 that there were
@@ -75,7 +76,7 @@ def command(
       earmark replay agent.ogg customer.ogg
       earmark replay stereo.wav --speaker agent --speaker customer --speed 1
       earmark replay call.mp3 --rules my-rules/ --json
-    """
+    """  # noqa: D301 - click's mark for a paragraph that stays as it is
     settings = load_settings()
     console = Console(stderr=True)
     # The speech libraries take seconds to import: not before the arguments are known to be good.

@@ -1,6 +1,7 @@
 """The command: help for everything, one sentence for every mistake, one meaning an exit code."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def test_every_subcommand_teaches(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: ")
     assert len(done.stdout.split()) > 25
+    assert "\\b" not in done.stdout  # click's mark, where it is not understood
 
 
 KEYS = {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s" * 32}
@@ -112,6 +114,25 @@ def test_dispatch_without_a_worker(livekit_server: DevServer, tmp_path: Path) ->
     assert "earmark observe" in done.stderr
 
 
+@pytest.mark.livekit
+@pytest.mark.model
+def test_observe_on_a_taken_port(livekit_server: DevServer, tmp_path: Path) -> None:
+    """A port that somebody has is named before any room is taken."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run_process(
+            "observe", "--port", port, cwd=tmp_path,
+            variables={
+                "LIVEKIT_URL": livekit_server.url,
+                "LIVEKIT_API_KEY": livekit_server.api_key,
+                "LIVEKIT_API_SECRET": livekit_server.api_secret,
+            },
+        )  # fmt: skip
+    assert done.returncode == 3
+    assert f"earmark: --port: {port} is taken" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_weights_that_are_not_the_pinned_ones(tmp_path: Path) -> None:
     """A changed model in the models folder stops the command, which names the file."""
     path = pull_model("silero-vad", tmp_path / "models")
@@ -145,7 +166,7 @@ def test_replay_speaks_json(tmp_path: Path) -> None:
     assert card["speaker"] == "customer"
     assert card["excerpt"].endswith("6467")
     assert card["excerpt"].count("•") == 12
-    assert card["end_s"] < card["at_s"] < card["end_s"] + 5
+    assert card["end_s"] < card["at_s"]
 
 
 @pytest.mark.model

@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from earmark.commands.models import command
+from speech.errors import ModelMissingError, ModelStoreError, SpeechError
 
 
 def test_list(tmp_path: Path) -> None:
@@ -33,3 +35,30 @@ def test_pull_and_tamper(tmp_path: Path) -> None:
     assert listed.exit_code == 1
     (line,) = (json.loads(x) for x in listed.stdout.splitlines() if "silero" in x)
     assert "is pinned" in line["problem"]
+
+
+def test_help_shows_examples_line_by_line() -> None:
+    """The help ends with commands that can be copied."""
+    shown = CliRunner().invoke(command, ["pull", "--help"]).stdout
+    assert "\n    earmark models pull\n" in shown
+    assert "\\b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("model_id", "error", "exit_code"),
+    [
+        pytest.param("faster-whisper-huge", ModelMissingError, 3, id="unknown"),
+        pytest.param("silero-vad", ModelStoreError, 3, id="no-folder-to-write-to"),
+    ],
+)
+def test_pull_that_fails(
+    model_id: str, error: type[SpeechError], exit_code: int, tmp_path: Path
+) -> None:
+    """What cannot be pulled ends with the exit code of its reason."""
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(
+        command, ["pull", model_id, "--models-dir", str(tmp_path / "file" / "models")]
+    )
+    assert isinstance(done.exception, error)
+    assert done.exception.exit_code == exit_code
+    assert done.stdout == ""

@@ -328,6 +328,7 @@ KILLED = """
 """
 
 
+@pytest.mark.timeout(60)  # the claim of a dead run must not be waited for long
 def test_a_killed_audit_is_taken_up_by_the_next_run(
     database: Database, objects: ObjectStore, sound: bytes, tmp_path: Path
 ) -> None:
@@ -348,11 +349,9 @@ def test_a_killed_audit_is_taken_up_by_the_next_run(
     ledger = status(database, objects)
     assert ledger is not None
     assert ledger.status is audits.AuditStatus.RUNNING
-    began_s = time.monotonic()
     engines = ScriptedEngines("Hello.")
     outcome = auditor(database, objects, engines, lease_s=1.0).audit(the_call(database, objects))
     assert not outcome.was_done
-    assert time.monotonic() - began_s < 10
     ledger = status(database, objects)
     assert ledger is not None
     assert (ledger.status, ledger.attempts) == (audits.AuditStatus.DONE, 2)

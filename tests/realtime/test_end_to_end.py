@@ -42,6 +42,7 @@ class Outcome:
     listed_by_server: frozenset[str]
     messages_to_customer: int
     alerts: tuple[ReceivedAlert, ...]
+    n_while_speaking: int  # how many of them came before the last word
     webhooks: tuple[ReceivedWebhook, ...]
     log_path: Path
 
@@ -83,13 +84,14 @@ async def _call(
     sound = {name: decode(DEMO_AUDIO / f"{name}.ogg").samples[0] for name in ("agent", "customer")}
     async with livekit_api(access.url, access.api_key, access.api_secret) as client:
         room = await client.room.create_room(api.CreateRoomRequest(name=ROOM))
+        assert not (await dispatch(client, ROOM)).already_there
         for caller in (agent, customer, supervisor):
             await caller.join()
-        assert not (await dispatch(client, ROOM)).already_there
         assert (await dispatch(client, ROOM)).already_there  # a second one sends nobody
         for caller in (agent, customer):
             await caller.publish()
         await asyncio.gather(agent.speak(sound["agent"]), customer.speak(sound["customer"]))
+        n_while_speaking = len(alerts)
         await asyncio.sleep(4)
         listed = await client.room.list_participants(api.ListParticipantsRequest(room=ROOM))
         seen = frozenset(customer.room.remote_participants)
@@ -106,6 +108,7 @@ async def _call(
         listed_by_server=frozenset(participant.identity for participant in listed.participants),
         messages_to_customer=len(overheard),
         alerts=tuple(alerts),
+        n_while_speaking=n_while_speaking,
         webhooks=tuple(webhooks),
         log_path=log_path,
     )
@@ -145,8 +148,9 @@ def test_alerts_reach_the_supervisor_alone(outcome: Outcome) -> None:
 
 def test_alerts_come_while_people_speak(outcome: Outcome) -> None:
     """The missing notice is told when its time is over, not when the call is."""
-    (notice,) = (a for a in outcome.alerts if a.payload["rule"] == "disclosure.recording-notice")
-    assert float(str(notice.payload["at_s"])) < float(str(notice.payload["end_s"])) + 10
+    early = [alert.payload["rule"] for alert in outcome.alerts[: outcome.n_while_speaking]]
+    assert "disclosure.recording-notice" in early
+    assert "conduct.promissory-claim" in early
 
 
 def test_webhooks_are_signed_and_complete(outcome: Outcome) -> None:

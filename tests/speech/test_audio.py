@@ -233,6 +233,32 @@ def test_timestamps_place_the_sound(
     )
 
 
+def test_a_hole_in_stereo(tmp_path: Path) -> None:
+    """Both channels keep their places behind a hole."""
+    noise = np.random.default_rng(2).normal(0, 0.02, 9 * 48_000).astype(np.float32)
+    left, right = noise + clicks(9, 7.5, 48_000), noise + clicks(9, 8.25, 48_000)
+    path = write(tmp_path / "stereo.ogg", [left, right], "libopus", 48_000)
+    path.write_bytes(_lose_page(path.read_bytes()))
+    audio = decode(path)
+    assert audio.damage is not None
+    assert audio.samples.shape == (2, 9 * SAMPLE_RATE_HZ)
+    assert onset_s(audio.samples[0]) == pytest.approx(7.5, abs=0.003)
+    assert onset_s(audio.samples[1]) == pytest.approx(8.25, abs=0.003)
+
+
+def test_a_very_short_file(tmp_path: Path) -> None:
+    """A file shorter than the resampler's memory is not lost in it."""
+    audio = decode(write(tmp_path / "a.wav", [clicks(0.02, 0, 48_000)], "pcm_s16le", 48_000))
+    assert audio.samples.shape == (1, 320)
+
+
+def test_tags_in_another_encoding(tmp_path: Path) -> None:
+    """Tags that are no UTF-8 do not keep the sound from being heard."""
+    path = write(tmp_path / "a.flac", [clicks(2, 1.25, 16_000)], "flac", 16_000)
+    path.write_bytes(path.read_bytes().replace(b"Lavf", b"L\xe9vf", 1))
+    assert onset_s(decode(path).samples[0]) == pytest.approx(1.25, abs=0.003)
+
+
 def test_chained_streams_follow_each_other(tmp_path: Path) -> None:
     """Two Ogg streams in one file are one sound, though the second one's clock begins anew."""
     data = noisy_clicks(tmp_path).read_bytes()
