@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,18 +14,37 @@ from realtime.alerts import Alert
 from rules.types import Role
 from storage import calls, gaps, hits, outbox, recordings
 from storage.database import Connection, Database
-from storage.errors import StorageError
+from storage.errors import DatabaseUnavailableError, StorageError
 from storage.manifest import Recording
 
 log = logging.getLogger(__name__)
 
-# A database that restarts is back within this; a hit that was found meanwhile is written then.
+# A row is tried again after these pauses, the last one again and again.
 _RETRY_DELAYS_S = (0.1, 0.5, 2.0, 5.0, 10.0)
+_MAX_TRIES = 5
+_MAX_TRIES_WHILE_AWAY = 360  # about an hour: a database that restarts or moves is back by then
+# Rows that wait while the database is away: more than an hour of a busy call has.
+_MAX_WAITING = 2000
+# How long the end of a call waits for a database that is away.
+_CLOSE_TIMEOUT_S = 60.0
 WEBHOOK = "webhook"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """Something to be written."""
+
+    write: Callable[[Connection], object]
+    what: str  # for the log
+    on_written: Callable[[], None]
+
+
+def _nothing() -> None:
+    """Nobody waits for this row."""
+
+
 class CallLedger:
-    """Writes one call's rows; an alert sink.
+    """Writes one call's rows, in order and without ever holding up who hears; an alert sink.
 
     A hit and its delivery are written in one transaction, so that no process death can part them.
 
@@ -49,7 +69,7 @@ class CallLedger:
         rulebook_fingerprint: str,
         source: str,
         deliver: bool,
-        on_queued: Callable[[], None] = lambda: None,
+        on_queued: Callable[[], None] = _nothing,
     ) -> None:
         self._database = database
         self._room_sid = room_sid
@@ -59,8 +79,27 @@ class CallLedger:
         self._source = source
         self._deliver = deliver
         self._on_queued = on_queued
+        self._rows: asyncio.Queue[_Row] = asyncio.Queue(_MAX_WAITING)
+        self._writer: asyncio.Task[None] | None = None
 
-    async def joined(self, observer_joined_s: float) -> None:
+    def start(self) -> None:
+        """Begin to write."""
+        self._writer = asyncio.create_task(self._write_forever(), name="ledger-writer")
+
+    async def close(self) -> None:
+        """Write what is left, for as long as may be waited, and stop."""
+        try:
+            await asyncio.wait_for(self._rows.join(), _CLOSE_TIMEOUT_S)
+        except TimeoutError:
+            log.error(
+                "rows were lost: the database stayed away",
+                extra={"room_sid": self._room_sid, "count": self._rows.qsize()},
+            )
+        if self._writer is not None:
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
+
+    def joined(self, observer_joined_s: float) -> None:
         """The observer is in the room."""
 
         def write(connection: Connection) -> None:
@@ -77,29 +116,27 @@ class CallLedger:
                 ),
             )
 
-        await self._write(write, "call")
+        self._put(write, "call")
 
-    async def ended(self, at_s: float) -> None:
+    def ended(self, at_s: float) -> None:
         """The call is over and everything of it has been written."""
         ended_at = self._call_started_at + timedelta(seconds=at_s)
-        await self._write(lambda c: calls.end_call(c, self._room_sid, ended_at), "call end")
+        self._put(lambda c: calls.end_call(c, self._room_sid, ended_at), "call end")
 
-    async def participant(
-        self, *, identity: str, role: Role | None, kind: str, joined_s: float
-    ) -> None:
+    def participant(self, *, identity: str, role: Role | None, kind: str, joined_s: float) -> None:
         """Somebody joined, or became known by another role."""
         row = calls.CallParticipant(
             room_sid=self._room_sid, identity=identity, role=role, kind=kind, joined_s=joined_s
         )
-        await self._write(lambda c: calls.save_participant(c, row), "participant")
+        self._put(lambda c: calls.save_participant(c, row), "participant")
 
-    async def participant_left(self, identity: str, left_s: float) -> None:
+    def participant_left(self, identity: str, left_s: float) -> None:
         """Somebody left."""
-        await self._write(
+        self._put(
             lambda c: calls.participant_left(c, self._room_sid, identity, left_s), "participant"
         )
 
-    async def gap(
+    def gap(
         self,
         *,
         identity: str | None,
@@ -117,7 +154,7 @@ class CallLedger:
             end_s=end_s,
             detail=detail,
         )
-        await self._write(lambda c: gaps.save_gap(c, row), "gap")
+        self._put(lambda c: gaps.save_gap(c, row), "gap")
 
     async def publish(self, alert: Alert) -> None:
         """Write a hit, and with it the delivery of its alert."""
@@ -134,32 +171,57 @@ class CallLedger:
                     now=datetime.now(UTC),
                 )
 
-        await self._write(write, "hit")
-        if self._deliver:
-            self._on_queued()
+        self._put(write, "hit", on_written=self._on_queued if self._deliver else _nothing)
 
     def recording(self, recording: Recording) -> None:
         """A recording was put away. Called from a thread; raises what the database raises."""
         with self._database.begin() as connection:
             recordings.save_recording(connection, recording)
 
-    async def _write(self, write: Callable[[Connection], object], what: str) -> None:
-        for delay_s in (*_RETRY_DELAYS_S, None):
+    def _put(
+        self,
+        write: Callable[[Connection], object],
+        what: str,
+        *,
+        on_written: Callable[[], None] = _nothing,
+    ) -> None:
+        try:
+            self._rows.put_nowait(_Row(write=write, what=what, on_written=on_written))
+        except asyncio.QueueFull:
+            log.error("a row was lost: too many wait", extra=self._ids(what))
+
+    async def _write_forever(self) -> None:
+        while True:
+            row = await self._rows.get()
             try:
-                await asyncio.to_thread(self._in_transaction, write)
-                return
+                await self._write(row)
+            except Exception as exc:  # one row that cannot be made must not stop the others
+                log.error(
+                    "a row could not be written",
+                    extra={**self._ids(row.what), "error": type(exc).__name__},
+                )
+            finally:
+                self._rows.task_done()
+
+    async def _write(self, row: _Row) -> None:
+        for n_tries in range(1, _MAX_TRIES_WHILE_AWAY + 1):
+            try:
+                await asyncio.to_thread(self._in_transaction, row.write)
             except (StorageError, SQLAlchemyError) as exc:
-                if delay_s is None:
+                is_away = isinstance(exc, DatabaseUnavailableError)
+                if n_tries == _MAX_TRIES_WHILE_AWAY or (n_tries >= _MAX_TRIES and not is_away):
                     log.error(
                         "the database refused a row",
-                        extra={
-                            "room_sid": self._room_sid,
-                            "what": what,
-                            "error": type(exc).__name__,
-                        },
+                        extra={**self._ids(row.what), "error": type(exc).__name__},
                     )
                     return
-                await asyncio.sleep(delay_s)
+                await asyncio.sleep(_RETRY_DELAYS_S[min(n_tries, len(_RETRY_DELAYS_S)) - 1])
+            else:
+                row.on_written()
+                return
+
+    def _ids(self, what: str) -> dict[str, str]:
+        return {"room_sid": self._room_sid, "what": what}
 
     def _in_transaction(self, write: Callable[[Connection], object]) -> None:
         with self._database.begin() as connection:

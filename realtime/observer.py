@@ -123,9 +123,10 @@ class RoomObserver:
         for event, handler in self._handlers.items():
             self._room.on(event, handler)
         await connect()
+        # No wait from here to the last participant: an event in between would count twice.
         self._joined = True
-        await self._ledger.joined(self._clock.now_s())
-        await self._note_late_join()
+        self._ledger.joined(self._clock.now_s())
+        self._note_late_join()
         for participant in self._room.remote_participants.values():
             self._on_participant(participant)
             for publication in participant.track_publications.values():
@@ -145,7 +146,7 @@ class RoomObserver:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._session.end(self._clock.now_s())
-        await self._ledger.ended(self._clock.now_s())
+        self._ledger.ended(self._clock.now_s())
 
     # Handlers are called by LiveKit without being awaited: they only start held tasks.
 
@@ -187,7 +188,7 @@ class RoomObserver:
         await self._session.participant(
             Participant(identity=participant.identity, role=role), sid=participant.sid
         )
-        await self._ledger.participant(
+        self._ledger.participant(
             identity=participant.identity,
             role=role,
             kind=rtc.ParticipantKind.Name(participant.kind),
@@ -199,10 +200,7 @@ class RoomObserver:
         for key in [key for key in self._tracks if key[0] == participant.sid]:
             self._stop(key)
         self._sink.left(participant.identity)
-        self._hold(
-            self._ledger.participant_left(participant.identity, self._clock.now_s()),
-            "participant-left",
-        )
+        self._ledger.participant_left(participant.identity, self._clock.now_s())
 
     def _on_track(
         self,
@@ -215,10 +213,7 @@ class RoomObserver:
         if publication.encryption_type != rtc.EncryptionType.NONE:
             # Without the key this is noise; listening to it would report "clean" for nothing.
             now_s = self._clock.now_s()
-            self._hold(
-                self._ledger.gap(identity=participant.identity, kind="encrypted", start_s=now_s),
-                "encrypted-track",
-            )
+            self._ledger.gap(identity=participant.identity, kind="encrypted", start_s=now_s)
             return
         key = (participant.sid, publication.sid)
         self._stop(key)  # subscribed anew after a reconnect: the old stream is dead
@@ -249,7 +244,7 @@ class RoomObserver:
                 if publication.kind == rtc.TrackKind.KIND_AUDIO:
                     publication.set_subscribed(True)
 
-    async def _note_late_join(self) -> None:
+    def _note_late_join(self) -> None:
         """What was said before the observer came is a gap, not silence."""
         joined_s = self._clock.now_s()
         there_since_s = min(
@@ -261,7 +256,7 @@ class RoomObserver:
             default=joined_s,
         )
         if joined_s - there_since_s > _LATE_AFTER_S:
-            await self._ledger.gap(
+            self._ledger.gap(
                 identity=None,
                 kind="late_join",
                 start_s=max(0.0, there_since_s),

@@ -149,7 +149,7 @@ class ObservedTrack:
             await self._listener.put_hole(max(0, int(missing_s * SAMPLE_RATE_HZ)))
         self._silent = False
         self._last_frame_s = now_s
-        await self._end_gap()
+        self._end_gap()
         await self._listener.put(samples)
 
     def _begin(self, anchor_s: float) -> Listener:
@@ -200,15 +200,15 @@ class ObservedTrack:
             if self._listener is not None:
                 await self._listener.close()
         finally:
-            await self._end_gap()
+            self._end_gap()
             await self._put_away()
 
-    async def _end_gap(self) -> None:
+    def _end_gap(self) -> None:
         """A deaf track is heard again, or gone: say how long it was deaf."""
         if self._deaf_since_s is None:
             return
         start_s, self._deaf_since_s = self._deaf_since_s, None
-        await self._shared.ledger.gap(
+        self._shared.ledger.gap(
             identity=self._identity,
             kind="deaf_track",
             start_s=start_s,
@@ -227,7 +227,7 @@ class ObservedTrack:
 
     async def _note_lost(self, ear: Ear, span: Span, reason: str) -> None:
         log.warning("a piece of speech was given up", extra={**self._ids(), "reason": reason})
-        await self._shared.ledger.gap(
+        self._shared.ledger.gap(
             identity=ear.speaker,
             kind="overload",
             start_s=span.start_s,

@@ -43,6 +43,7 @@ AGENT_NAME = "earmark-observer"
 
 _VAD = "vad"
 _OBSERVER = "observer"
+_LEDGER = "ledger"
 _PUMP = "pump"
 # How often the spool is searched for recordings that a dead job or a full store left there.
 _SWEEP_S = 60.0
@@ -181,6 +182,8 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
         on_empty=lambda: context.shutdown(reason="everybody left"),
     )
     context.proc.userdata[_OBSERVER] = observer
+    context.proc.userdata[_LEDGER] = ledger
+    ledger.start()
     await observer.start(lambda: context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY))
     log.info("observing", extra={"room_sid": room.sid})
 
@@ -188,8 +191,11 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
 async def leave_room(context: JobContext) -> None:
     """The session ends, and the room is still connected: say and write what is left."""
     observer: RoomObserver | None = context.proc.userdata.pop(_OBSERVER, None)
+    ledger: CallLedger | None = context.proc.userdata.pop(_LEDGER, None)
     if observer is not None:
         await observer.finish()
+    if ledger is not None:
+        await ledger.close()
     pump: asyncio.Task[None] | None = context.proc.userdata.pop(_PUMP, None)
     if pump is not None:
         # What is still queued is delivered by the worker's own pump.

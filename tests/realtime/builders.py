@@ -8,7 +8,9 @@ from pathlib import Path
 from earmark.demo_call import Access
 from realtime.alerts import Alert
 from realtime.devserver import DevServer
+from realtime.ledger import CallLedger
 from rules.types import Hit, HitState, Role, Severity, Span, TextRange
+from storage.database import Database
 
 DEMO_AUDIO = Path(str(files("earmark") / "demo_audio"))
 SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
@@ -59,3 +61,16 @@ def worker_environment(server: DevServer, folder: Path) -> dict[str, str]:
 def access_to(server: DevServer) -> Access:
     """The server, as callers see it."""
     return Access(url=server.url, api_key=server.api_key, api_secret=server.api_secret)
+
+
+def ledger_of(database: Database) -> CallLedger:
+    """The ledger of a call whose alerts go to a webhook."""
+    return CallLedger(
+        database=database,
+        room_sid="RM_1",
+        room_name="a room",
+        call_started_at=datetime(2026, 1, 2, tzinfo=UTC),
+        rulebook_fingerprint="f",
+        source="livekit",
+        deliver=True,
+    )

@@ -6,11 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from realtime.ledger import CallLedger
 from realtime.webhook import WebhookPump
 from storage import outbox
 from storage.database import Database, open_database
-from tests.realtime.builders import SECRET, alert, hit
+from tests.realtime.builders import SECRET, alert, hit, ledger_of
 from tests.servers.webhooks import WebhookReceiver, running_webhook_receiver
 
 
@@ -24,18 +23,12 @@ def database(tmp_path: Path):
 
 async def queue(database: Database, *ids: str) -> None:
     """Queue alerts as a call does."""
-    ledger = CallLedger(
-        database=database,
-        room_sid="RM_1",
-        room_name="a room",
-        call_started_at=datetime(2026, 1, 2, tzinfo=UTC),
-        rulebook_fingerprint="f",
-        source="livekit",
-        deliver=True,
-    )
-    await ledger.joined(0.5)
+    ledger = ledger_of(database)
+    ledger.start()
+    ledger.joined(0.5)
     for id_ in ids:
         await ledger.publish(alert(hit(id=id_)))
+    await ledger.close()
 
 
 async def deliver(database: Database, receiver: WebhookReceiver) -> int:
