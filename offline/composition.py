@@ -12,8 +12,9 @@ from offline.coverage import call_faults, checked_spans, sentence
 from offline.hearing import Fault, Heard
 from offline.judge import Judgement
 from offline.reconcile import Pair, Verdict, reconcile, scores
+from rules.conditions import finds_personal_data
 from rules.masking import mask_numbers, mask_text
-from rules.rulebook import EntityCondition, Rulebook
+from rules.rulebook import Rulebook
 from rules.types import Hit, TextRange, Utterance
 
 
@@ -127,7 +128,7 @@ def _personal_ranges(evidence: Evidence) -> Mapping[str, Sequence[TextRange]]:
     parts += [
         part
         for hit in evidence.judgement.hits
-        if isinstance(by_rule[hit.rule_id].condition, EntityCondition)
+        if finds_personal_data(by_rule[hit.rule_id].condition)
         for part in hit.parts
     ]
     ranges: dict[str, list[TextRange]] = {}

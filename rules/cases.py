@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rules.case_schema import CaseModel, CasesModel
 from rules.document import Document, read_document
 from rules.engine import Engine
 from rules.errors import Problem, RuleLoadError
 from rules.loader import BUILT_IN_BOOK, CASES_SUFFIXES, is_case_file, yaml_files
 from rules.rulebook import Rulebook, RuleStatus
-from rules.schema import CaseModel, CasesModel
 from rules.types import (
     CallEnded,
     Event,

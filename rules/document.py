@@ -39,11 +39,25 @@ class Document:
 
     def problem(self, where: KeyPath, message: str, *, at_key: bool = False) -> Problem:
         """A problem at a value, or at the nearest enclosing value that has a position."""
+        where = self.placed(where)
         spots = self.keys if at_key and where in self.keys else self.values
         while where and where not in spots:
             where = where[:-1]
         line, column = spots.get(where, (1, 1))
         return Problem(path=self.path, line=line, column=column, message=message)
+
+    def placed(self, where: KeyPath) -> KeyPath:
+        """The same place without the keys that a short form of writing leaves out."""
+        current = self.data
+        kept: list[str | int] = []
+        for part in where:
+            inside = (isinstance(current, dict) and part in current) or (
+                isinstance(current, list) and isinstance(part, int) and part < len(current)
+            )
+            if inside:
+                kept.append(part)
+                current = current[part]
+        return tuple(kept)
 
 
 class _Refused(Exception):

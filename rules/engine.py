@@ -2,31 +2,30 @@
 
 `feed` is a pure function of state and event. Words are taken one by one for each speaker, so the
 way a recogniser cuts speech into utterances changes no hit, and somebody else's "mm-hm" does not
-break a number. Only final utterances count; interim ones are passed over, and a final one that
-comes again with the same id is not heard twice.
+break a number. Interim utterances are heard on trial: what they would lead to are provisional hits,
+which the final words confirm or retract. A final utterance that comes again is not heard twice.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
+from rules.conditions import DigitsCondition, EntityCondition
+from rules.conduct import Conduct, SpeakerConduct, closed, heard
 from rules.detectors import card, ssn
 from rules.detectors.verdict import Topic
-from rules.numbers import EMPTY, NumberListener, NumberMemory, NumberWord, Topics
-from rules.phrases import MAX_PAUSE_S, Match, Partial, Pattern, PhraseMatcher, phrase_words
-from rules.rulebook import (
-    AbsentCondition,
-    Anchor,
-    EntityCondition,
-    Phrase,
-    PhraseCondition,
-    Rule,
-    Rulebook,
-    RuleStatus,
-)
+from rules.digits import DigitRun, on_end, on_silence, on_word
+from rules.hearing import REMEMBERED_IDS, REMEMBERED_WORDS, Hearing, hull, place_of, ranges
+from rules.hits import Past, Provisional, hit_of, is_new, remembered
+from rules.lemmas import lemma
+from rules.numbers import NumberListener, NumberWord, Topics
+from rules.patterns import Window
+from rules.phrases import MAX_PAUSE_S, Match, PhraseMatcher, phrase_words
+from rules.plan import Node, planned
+from rules.rulebook import Rulebook, RuleStatus
 from rules.topics import MAX_MARKS, Mark, mark_of, topic_at, topic_patterns
 from rules.types import (
     CallEnded,
@@ -37,58 +36,37 @@ from rules.types import (
     HitState,
     Participant,
     Role,
-    Span,
-    TextRange,
     Utterance,
-    Word,
 )
+from rules.watchers.occurrence import Occurrence
+from rules.watchers.watcher import Outcome
 
-REMEMBERED_WORDS = 96  # more than any phrase is long
-REMEMBERED_IDS = 64
+SETTLE_S = 6.0  # after final words, until a provisional hit that waits for more is taken back
+SCORE_ALIKE = 0.8  # of a phrase of which a word was only alike
 _TOPIC_OWNER = -1
-_ABSENT_EXCERPT = "The required phrase was not said in time."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where a spoken word stands, and how it reads normalised."""
-
-    words: tuple[str, ...] = field(repr=False)
-    utterance_id: str
-    start_chars: int
-    end_chars: int
-    span: Span
-    stop: bool  # a sentence ends behind it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Speaker:
-    n_words: int = 0
-    recent: tuple[_Place, ...] = ()
-    partials: tuple[Partial, ...] = ()
-    marks: tuple[Mark, ...] = ()
-    numbers: NumberMemory = field(default=EMPTY, repr=False)
-    # By rule: ordinal of the last word of its last hit.
-    last_hits: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
-    final_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """All that the engine remembers of a call. Immutable: keep one to come back to it."""
 
-    speakers: Mapping[str | None, _Speaker] = field(
+    speakers: Mapping[str | None, Hearing] = field(
         default_factory=lambda: MappingProxyType({}), repr=False
     )
-    roles: Mapping[str, Role | None] = field(
+    participants: Mapping[str, Participant] = field(
         default_factory=lambda: MappingProxyType({}), repr=False
     )
     first_speech_s: float | None = None
-    # By rule: who said the phrase that must not be missing, and when they first had said it.
-    notices: tuple[tuple[int, tuple[tuple[str | None, float], ...]], ...] = field(
-        default=(), repr=False
+    turn: int = -1  # number of the present turn
+    turn_of: str | None = None
+    conduct: Conduct = field(default_factory=Conduct, repr=False)
+    memories: Mapping[int, Any] = field(  # by node
+        default_factory=lambda: MappingProxyType({}), repr=False
     )
-    fired: frozenset[int] = frozenset()  # absences that have been reported
+    past: Mapping[tuple[int, str | None], tuple[Past, ...]] = field(
+        default_factory=lambda: MappingProxyType({}), repr=False
+    )
+    provisional: tuple[Provisional, ...] = ()
     ended: bool = False
 
 
@@ -116,31 +94,24 @@ class Engine:
         Args:
             rulebook: The rules.
             timeline: False for sentences without a call around them: what is missing in them
-                means nothing, so rules about absence don't apply.
+                means nothing, so conditions about absence and conduct never hit.
             statuses: Which rules run; shadow rules run only where a caller asks for them.
         """
-        self._rules = tuple(rule for rule in rulebook.rules if rule.status in statuses)
-        patterns = topic_patterns(_TOPIC_OWNER)
-        self._thresholds: dict[str, float] = {}
-        self._absences: dict[int, AbsentCondition] = {}
-        self._unless: dict[int, frozenset[str]] = {}
-        for i, rule in enumerate(self._rules):
-            condition = rule.condition
-            match condition:
-                case EntityCondition():
-                    known = self._thresholds.get(condition.type, 1.0)
-                    self._thresholds[condition.type] = min(known, condition.min_score)
-                case PhraseCondition():
-                    patterns += _patterns(i, condition.any_of)
-                    self._unless[i] = frozenset(
-                        word for said in condition.unless_before for word in phrase_words(said)
-                    )
-                case AbsentCondition():
-                    if timeline:
-                        self._absences[i] = condition
-                        patterns += _patterns(i, condition.any_of)
-        self._matcher = PhraseMatcher(patterns)
+        self._plan = planned(
+            [rule for rule in rulebook.rules if rule.status in statuses], timeline=timeline
+        )
+        self._thresholds = self._plan.thresholds
+        self._matcher = PhraseMatcher(
+            [*topic_patterns(_TOPIC_OWNER), *self._plan.patterns],
+            lemma if self._plan.has_lemmas else None,
+        )
         self._numbers = NumberListener(frozenset(self._thresholds))
+        self._patient = {
+            node.rule_index
+            for node in self._plan.nodes
+            if isinstance(node.condition, EntityCondition | DigitsCondition)
+            or (node.watcher and node.watcher.on_words)
+        }
 
     def start(self) -> State:
         """The state of a call in which nothing has happened yet."""
@@ -150,289 +121,381 @@ class Engine:
         """Take in one event; events come in the order of time."""
         match event:
             case Participant():
-                roles = MappingProxyType({**state.roles, event.identity: event.role})
-                return Step(state=replace(state, roles=roles), hits=(), entities=())
+                known = MappingProxyType({**state.participants, event.identity: event})
+                return Step(state=replace(state, participants=known), hits=(), entities=())
+            case Utterance() if self._is_old(state, event):
+                return Step(state=state, hits=(), entities=())
+            case Utterance(is_final=True):
+                return self._final(state, event)
             case Utterance():
-                return self._utterance(state, event)
-            case HeardUntil():
-                return self._silence(state, event.at_s, ended=False)
-            case CallEnded():
-                return self._silence(state, event.at_s, ended=True)
+                return self._interim(state, event)
+            case HeardUntil() | CallEnded():
+                return self._silence(state, event.at_s, ended=isinstance(event, CallEnded))
 
-    def _utterance(self, state: State, utterance: Utterance) -> Step:
-        memory = state.speakers.get(utterance.speaker, _Speaker())
-        if not utterance.is_final or utterance.id in memory.final_ids or state.ended:
-            return Step(state=state, hits=(), entities=())
-        memory = replace(memory, final_ids=(*memory.final_ids, utterance.id)[-REMEMBERED_IDS:])
+    def _is_old(self, state: State, utterance: Utterance) -> bool:
+        known = state.speakers.get(utterance.speaker)
+        return state.ended or (known is not None and utterance.id in known.final_ids)
+
+    def _final(self, state: State, utterance: Utterance) -> Step:
+        work = _Work(self, state)
+        work.hear(utterance)
         hits: list[Hit] = []
-        entities: list[Entity] = []
-        others = _other_marks(state, utterance.speaker)
-        for word in utterance.words:
-            memory, matches = self._heard(memory, utterance, word)
-            topics = _topics(memory, others)
-            for found in self._phrase_hits(state, memory, utterance.speaker, matches):
-                rule_index, last, hit = found
-                memory = replace(
-                    memory, last_hits=MappingProxyType({**memory.last_hits, rule_index: last})
-                )
-                hits.append(hit)
-            state = self._noticed(state, memory, utterance.speaker, matches)
-            said = NumberWord(
-                word=word,
-                utterance_id=utterance.id,
-                speaker=utterance.speaker,
-                ordinal=memory.n_words - 1,
-            )
-            numbers, found_entities = self._numbers.on_word(memory.numbers, said, topics)
-            memory = replace(memory, numbers=numbers)
-            entities += found_entities
-            if state.first_speech_s is None or word.span.start_s < state.first_speech_s:
-                state = replace(state, first_speech_s=word.span.start_s)
-        speakers = MappingProxyType({**state.speakers, utterance.speaker: memory})
-        state = replace(state, speakers=speakers)
-        return self._step(state, hits, entities)
+        open_ones = list(state.provisional)
+        for hit in work.hits:
+            known = next((p for p in open_ones if p.means(hit)), None)
+            if known is not None:
+                open_ones.remove(known)
+                hit = replace(hit, id=known.hit.id)
+            hits.append(hit)
+        kept: list[Provisional] = []
+        for each in open_ones:
+            if each.utterance_id != utterance.id:
+                kept.append(each)
+            elif self._may_still_come(each):
+                kept.append(replace(each, final_end_s=utterance.span.end_s))
+            else:
+                hits.append(each.retracted(utterance.span.end_s))
+        after = replace(work.state(), provisional=tuple(kept))
+        return Step(state=after, hits=tuple(hits), entities=tuple(work.entities))
 
-    def _heard(
-        self, memory: _Speaker, utterance: Utterance, word: Word
-    ) -> tuple[_Speaker, tuple[Match, ...]]:
-        place = _Place(
-            words=phrase_words(word.text),
-            utterance_id=utterance.id,
-            start_chars=word.start_chars,
-            end_chars=word.end_chars,
-            span=word.span,
-            stop=word.text.rstrip("\"')").endswith((".", "?", "!")),
-        )
-        partials = memory.partials
-        if memory.recent and word.span.start_s - memory.recent[-1].span.end_s > MAX_PAUSE_S:
-            partials = ()
-        partials, matches = self._matcher.step(partials, place.words, memory.n_words)
-        mark = mark_of((m for m in matches if m.pattern.owner == _TOPIC_OWNER), word.span.end_s)
-        return replace(
-            memory,
-            n_words=memory.n_words + 1,
-            recent=(*memory.recent[-REMEMBERED_WORDS + 1 :], place),
-            partials=partials,
-            marks=(*memory.marks, mark)[-MAX_MARKS:] if mark else memory.marks,
-        ), matches
+    def _may_still_come(self, provisional: Provisional) -> bool:
+        return any(self._plan.rules[i].id == provisional.hit.rule_id for i in self._patient)
 
-    def _phrase_hits(
-        self, state: State, memory: _Speaker, speaker: str | None, matches: Iterable[Match]
-    ) -> Iterable[tuple[int, int, Hit]]:
-        done: set[int] = set()
-        for match in matches:
-            index = match.pattern.owner
-            if index not in self._unless or index in done:
-                continue
-            rule = self._rules[index]
-            if not rule.scope.covers(_role(state, speaker)):
-                continue
-            if match.first <= memory.last_hits.get(index, -1):
-                continue
-            if self._taken_back(rule, self._unless[index], memory, match):
-                continue
-            done.add(index)
-            places = _places(memory, match)
-            yield (
-                index,
-                match.last,
-                _hit(
-                    rule,
-                    speaker=speaker,
-                    span=_hull(place.span for place in places),
-                    parts=_ranges(places),
-                    excerpt=match.pattern.text,
-                    score=1.0,
-                    at_s=places[-1].span.end_s,
-                ),
-            )
-
-    def _taken_back(
-        self, rule: Rule, unless: frozenset[str], memory: _Speaker, match: Match
-    ) -> bool:
-        condition = rule.condition
-        if not unless or not isinstance(condition, PhraseCondition):
-            return False
-        inside = [word for place in _places(memory, match) for word in place.words]
-        for word in phrase_words(match.pattern.text):
-            inside.remove(word)
-        if unless.intersection(inside):
-            return True
-        oldest = memory.n_words - len(memory.recent)
-        before: list[str] = []
-        later_start_s = memory.recent[match.first - oldest].span.start_s
-        for place in reversed(memory.recent[: match.first - oldest]):
-            if place.stop or later_start_s - place.span.end_s > MAX_PAUSE_S:
-                break
-            before += reversed(place.words)
-            later_start_s = place.span.start_s
-            if len(before) >= condition.not_within_words:
-                break
-        return bool(unless.intersection(before[: condition.not_within_words]))
-
-    def _noticed(
-        self, state: State, memory: _Speaker, speaker: str | None, matches: Iterable[Match]
-    ) -> State:
-        notices = dict(state.notices)
-        for match in matches:
-            index = match.pattern.owner
-            if index in self._absences and index not in state.fired:
-                end_s = max(place.span.end_s for place in _places(memory, match))
-                by_speaker = dict(notices.get(index, ()))
-                if end_s < by_speaker.get(speaker, float("inf")):
-                    by_speaker[speaker] = end_s
-                    notices[index] = tuple(by_speaker.items())
-        if not matches:
-            return state
-        return replace(state, notices=tuple(notices.items()))
+    def _interim(self, state: State, utterance: Utterance) -> Step:
+        trial = _Work(self, state)
+        trial.hear(utterance)
+        new: list[Provisional] = []
+        for hit in trial.hits:
+            known = any(p.means(hit) for p in (*state.provisional, *new))
+            if not known:
+                guess = replace(hit, state=HitState.PROVISIONAL)
+                new.append(Provisional(utterance_id=utterance.id, hit=guess))
+        if not new:
+            return Step(state=state, hits=(), entities=())
+        after = replace(state, provisional=(*state.provisional, *new))
+        return Step(state=after, hits=tuple(p.hit for p in new), entities=())
 
     def _silence(self, state: State, at_s: float, *, ended: bool) -> Step:
         if state.ended:
             return Step(state=state, hits=(), entities=())
-        entities: list[Entity] = []
-        changed: dict[str | None, _Speaker] = {}
-        for speaker, memory in state.speakers.items():
-            if not memory.numbers.run:
-                continue
-            topics = _topics(memory, _other_marks(state, speaker))
-            numbers, found = self._numbers.on_silence(memory.numbers, speaker, at_s, topics)
-            entities += found
-            if ended:
-                numbers, found = self._numbers.on_end(numbers, speaker, at_s, topics)
-                entities += found
-            if numbers is not memory.numbers:
-                changed[speaker] = replace(memory, numbers=numbers)
-        if changed:
-            state = replace(state, speakers=MappingProxyType({**state.speakers, **changed}))
+        work = _Work(self, state)
+        work.pass_time(at_s, ended=ended)
         hits: list[Hit] = []
-        for index, condition in self._absences.items():
-            hit = self._absence(state, index, condition, at_s)
-            if hit is not None:
-                hits.append(hit)
-                state = replace(state, fired=state.fired | {index})
-        return self._step(replace(state, ended=ended), hits, entities)
+        open_ones = list(state.provisional)
+        for hit in work.hits:
+            known = next((p for p in open_ones if p.means(hit)), None)
+            if known is not None:
+                open_ones.remove(known)
+                hit = replace(hit, id=known.hit.id)
+            hits.append(hit)
+        over = [
+            p
+            for p in open_ones
+            if ended or (p.final_end_s is not None and at_s > p.final_end_s + SETTLE_S)
+        ]
+        hits += [p.retracted(at_s) for p in over]
+        kept = tuple(p for p in open_ones if p not in over)
+        after = replace(work.state(), provisional=kept)
+        return Step(state=after, hits=tuple(hits), entities=tuple(work.entities))
 
-    def _absence(
-        self, state: State, index: int, condition: AbsentCondition, at_s: float
-    ) -> Hit | None:
-        anchor_s = 0.0 if condition.anchor is Anchor.CALL_START else state.first_speech_s
-        if index in state.fired or anchor_s is None or at_s < anchor_s + condition.within_s:
-            return None
-        deadline_s = anchor_s + condition.within_s
-        for speaker, end_s in dict(state.notices).get(index, ()):
-            role = _role(state, speaker)
-            may_say = not condition.said_by or role is None or role in condition.said_by
-            if end_s <= deadline_s and may_say:
-                return None
-        return _hit(
-            self._rules[index],
-            speaker=None,
-            span=Span(anchor_s, deadline_s),
-            parts=(),
-            excerpt=_ABSENT_EXCERPT,
-            score=1.0,
-            at_s=deadline_s,
+
+class _Work:
+    """One event's work on a copy of the state."""
+
+    def __init__(self, engine: Engine, state: State) -> None:
+        self._engine = engine
+        self._plan = engine._plan
+        self._state = state
+        self._speakers = dict(state.speakers)
+        self._memories = dict(state.memories)
+        self._past = dict(state.past)
+        self._ended = state.ended
+        self._turn, self._turn_of = state.turn, state.turn_of
+        self.first_speech_s = state.first_speech_s
+        self.conduct = state.conduct
+        self.hits: list[Hit] = []
+        self.entities: list[Entity] = []
+
+    def state(self) -> State:
+        """The state after the work."""
+        return replace(
+            self._state,
+            speakers=MappingProxyType(self._speakers),
+            first_speech_s=self.first_speech_s,
+            turn=self._turn,
+            turn_of=self._turn_of,
+            conduct=self.conduct,
+            memories=MappingProxyType(self._memories),
+            past=MappingProxyType(self._past),
+            ended=self._ended,
         )
 
-    def _step(self, state: State, hits: list[Hit], entities: list[Entity]) -> Step:
-        reported = tuple(e for e in entities if e.score >= self._thresholds[e.type])
-        for entity in reported:
-            for rule in self._rules:
-                condition = rule.condition
+    def may_be(self, speaker: str | None, roles: tuple[Role, ...]) -> bool:
+        """Whether a speaker has one of the roles, or a role that nobody knows."""
+        known = None if speaker is None else self._state.participants.get(speaker)
+        return not roles or known is None or known.role is None or known.role in roles
+
+    def hear(self, utterance: Utterance) -> None:
+        """Take in final words, or interim ones on trial."""
+        speaker = utterance.speaker
+        memory = self._speakers.get(speaker, _NOBODY)
+        memory = replace(memory, final_ids=(*memory.final_ids, utterance.id)[-REMEMBERED_IDS:])
+        if speaker != self._turn_of or self._turn < 0:
+            self._turn, self._turn_of = self._turn + 1, speaker
+        others = _other_marks(self._speakers, speaker)
+        for word in utterance.words:
+            start_s = word.span.start_s
+            ordinal = memory.n_words
+            place = place_of(word, utterance, self._turn)
+            for node in self._plan.on_words:
+                if node.watcher is not None and self._memories.get(node.number) is not None:
+                    memory_of = self._memories[node.number]
+                    self._done(node, node.watcher.pass_word(memory_of, speaker, ordinal, start_s))
+            partials = memory.partials
+            if partials and start_s - memory.recent[-1].span.end_s > MAX_PAUSE_S:
+                partials = ()
+            partials, matches = self._engine._matcher.step(partials, place.words, ordinal)
+            marks = memory.marks
+            if matches:
+                topical = [m for m in matches if m.pattern.owner == _TOPIC_OWNER]
+                mark = mark_of(topical, word.span.end_s)
+                marks = (*marks, mark)[-MAX_MARKS:] if mark else marks
+            memory = replace(
+                memory,
+                n_words=ordinal + 1,
+                recent=(*memory.recent[1 - REMEMBERED_WORDS :], place),
+                partials=partials,
+                marks=marks,
+            )
+            self._speakers[speaker] = memory
+            if self.first_speech_s is None or start_s < self.first_speech_s:
+                self.first_speech_s = start_s
+            if matches:
+                self._phrases(memory, speaker, matches)
+            if self._plan.regexes:
+                self._regexes(memory, speaker)
+            said = NumberWord(
+                word=word, utterance_id=utterance.id, speaker=speaker, ordinal=ordinal
+            )
+            before = memory.numbers
+            numbers, found = self._engine._numbers.on_word(
+                before,
+                said,
+                _topics(memory, others),
+            )
+            if numbers is not before:
+                memory = replace(memory, numbers=numbers)
+                self._speakers[speaker] = memory
+            self._report(found)
+            if self._plan.digits:
+                digits, runs = on_word(memory.digits, said)
+                memory = replace(memory, digits=digits)
+                self._speakers[speaker] = memory
+                self._digits(speaker, runs)
+        self._behaved(utterance)
+
+    def _behaved(self, utterance: Utterance) -> None:
+        end_s = max(word.span.end_s for word in utterance.words) if utterance.words else None
+        if end_s is None:
+            return
+        speakers = self.conduct.speakers
+        if self._plan.has_metrics:
+            own = speakers.get(utterance.speaker, SpeakerConduct())
+            own = heard(own, utterance.words, mood=True)
+            speakers = MappingProxyType({**speakers, utterance.speaker: own})
+        last_end_s = max(self.conduct.last_end_s or 0.0, end_s)
+        self.conduct = Conduct(speakers=speakers, last_end_s=last_end_s)
+
+    def pass_time(self, at_s: float, *, ended: bool) -> None:
+        """Learn that everything before `at_s` has been heard."""
+        self._ended = ended
+        for speaker, memory in list(self._speakers.items()):
+            before = memory.numbers
+            topics = _topics(memory, _other_marks(self._speakers, speaker))
+            numbers, found = self._engine._numbers.on_silence(before, speaker, at_s, topics)
+            self._report(found)
+            if ended:
+                numbers, found = self._engine._numbers.on_end(numbers, speaker, at_s, topics)
+                self._report(found)
+            if numbers is not before:
+                self._speakers[speaker] = replace(self._speakers[speaker], numbers=numbers)
+            if self._plan.digits:
+                digits, runs = on_silence(memory.digits, at_s)
+                self._digits(speaker, runs)
+                if ended:
+                    digits, runs = on_end(digits, at_s)
+                    self._digits(speaker, runs)
+                self._speakers[speaker] = replace(self._speakers[speaker], digits=digits)
+        if ended and self._plan.has_metrics:
+            speakers = {who: closed(own) for who, own in self.conduct.speakers.items()}
+            self.conduct = replace(self.conduct, speakers=MappingProxyType(speakers))
+        for node in self._plan.on_time:
+            if node.watcher is not None:
+                known = self._memories.get(node.number)
+                self._done(node, node.watcher.pass_time(known, at_s, self, ended=ended))
+
+    # What conditions without parts find
+
+    def _phrases(self, memory: Hearing, speaker: str | None, matches: Iterable[Match]) -> None:
+        done: set[int] = set()
+        for match in matches:
+            number = match.pattern.owner
+            if number == _TOPIC_OWNER or number in done:
+                continue
+            node = self._plan.nodes[number]
+            if not self._is_next(node, speaker, match.first) or not self._covers(node, speaker):
+                continue
+            if self._taken_back(node, memory, match):
+                continue
+            done.add(number)
+            score = 1.0 if match.exact else SCORE_ALIKE
+            self._said(node, memory, speaker, match.first, match.last, match.pattern.text, score)
+
+    def _taken_back(self, node: Node, memory: Hearing, match: Match) -> bool:
+        unless = self._plan.unless_before.get(node.number)
+        if not unless:
+            return False
+        inside = [w for place in memory.places(match.first, match.last) for w in place.words]
+        for word in phrase_words(match.pattern.text):
+            if word in inside:
+                inside.remove(word)
+        n_words = getattr(node.condition, "not_within_words", 0)
+        return bool(
+            unless.intersection(inside)
+            or unless.intersection(memory.words_before(match.first, n_words))
+        )
+
+    def _regexes(self, memory: Hearing, speaker: str | None) -> None:
+        window = Window(memory.recent)
+        for leaf in self._plan.regexes:
+            found = leaf.search(window)
+            if found is None:
+                continue
+            node = self._plan.nodes[leaf.number]
+            offset = memory.n_words - len(window.starts)
+            first, last = found[0] + offset, found[1] + offset
+            if self._is_next(node, speaker, first) and self._covers(node, speaker):
+                self._said(node, memory, speaker, first, last, "(a pattern)", 1.0)
+
+    def _is_next(self, node: Node, speaker: str | None, first: int) -> bool:
+        """Whether it begins behind what the condition last found with this speaker."""
+        last: int = dict(self._memories.get(node.number) or ()).get(speaker, -1)
+        return first > last
+
+    def _said(
+        self,
+        node: Node,
+        memory: Hearing,
+        speaker: str | None,
+        first: int,
+        last: int,
+        excerpt: str,
+        score: float,
+        at_s: float | None = None,
+    ) -> None:
+        places = memory.places(first, last)
+        known = dict(self._memories.get(node.number) or ())
+        self._memories[node.number] = tuple({**known, speaker: last}.items())
+        self._found(
+            node,
+            Occurrence(
+                speaker=speaker,
+                first=first,
+                last=last,
+                turn=places[-1].turn,
+                span=hull(places),
+                parts=ranges(places),
+                excerpt=excerpt,
+                score=score,
+                at_s=places[-1].span.end_s if at_s is None else at_s,
+            ),
+        )
+
+    def _digits(self, speaker: str | None, runs: Iterable[DigitRun]) -> None:
+        for run in runs:
+            for node in self._plan.digits:
+                condition = node.condition
+                if not isinstance(condition, DigitsCondition) or not self._covers(node, speaker):
+                    continue
+                if condition.min_digits <= run.n_digits <= condition.max_digits:
+                    excerpt = f"({run.n_digits} digits)"
+                    memory = self._speakers[speaker]
+                    self._said(node, memory, speaker, run.first, run.last, excerpt, 1.0, run.at_s)
+
+    def _report(self, entities: Iterable[Entity]) -> None:
+        for entity in entities:
+            if entity.score < self._engine._thresholds[entity.type]:
+                continue
+            self.entities.append(entity)
+            memory = self._speakers[entity.speaker]
+            first, last = memory.ordinals(entity.parts)
+            places = memory.places(first, last) if first >= 0 else ()
+            for node in self._plan.entities:
+                condition = node.condition
                 if (
                     isinstance(condition, EntityCondition)
-                    and condition.type == entity.type
+                    and entity.type in condition.types
                     and entity.score >= condition.min_score
-                    and rule.scope.covers(_role(state, entity.speaker))
+                    and self._covers(node, entity.speaker)
                 ):
-                    hits.append(_entity_hit(rule, entity))
-        return Step(state=state, hits=tuple(hits), entities=reported)
+                    self._found(
+                        node,
+                        Occurrence(
+                            speaker=entity.speaker,
+                            first=first,
+                            last=last,
+                            turn=places[-1].turn if places else self._turn,
+                            span=entity.span,
+                            parts=entity.parts,
+                            excerpt=_EXCERPTS[entity.type](entity.value),
+                            score=entity.score,
+                            at_s=entity.at_s,
+                        ),
+                    )
+
+    def _covers(self, node: Node, speaker: str | None) -> bool:
+        if not node.in_scope:
+            return True
+        known = None if speaker is None else self._state.participants.get(speaker)
+        return self._plan.rules[node.rule_index].scope.covers(known)
+
+    # What it means for the conditions above them
+
+    def _done(self, node: Node, outcome: Outcome) -> None:
+        memory, found = outcome
+        if memory is not None:
+            self._memories[node.number] = memory
+        for occurrence in found:
+            self._found(node, occurrence)
+
+    def _found(self, node: Node, found: Occurrence) -> None:
+        if node.parent is not None:
+            above = self._plan.nodes[node.parent]
+            if above.watcher is not None:
+                known = self._memories.get(above.number)
+                self._done(above, above.watcher.take(known, node.slot, found, self))
+            return
+        rule = self._plan.rules[node.rule_index]
+        key = (node.rule_index, found.speaker)
+        past = self._past.get(key, ())
+        if found.score < rule.min_score or not is_new(rule, past, found):
+            return
+        self._past[key] = remembered(past, found)
+        self.hits.append(hit_of(rule, found))
 
 
-def _patterns(owner: int, phrases: Iterable[Phrase]) -> list[Pattern]:
-    return [Pattern(owner=owner, text=phrase.text, slop=phrase.slop) for phrase in phrases]
+_NOBODY = Hearing()
+_EXCERPTS = {card.ENTITY: card.excerpt, ssn.ENTITY: ssn.excerpt}
 
 
-def _role(state: State, speaker: str | None) -> Role | None:
-    return None if speaker is None else state.roles.get(speaker)
-
-
-def _other_marks(state: State, speaker: str | None) -> tuple[Mark, ...]:
+def _other_marks(speakers: Mapping[str | None, Hearing], speaker: str | None) -> tuple[Mark, ...]:
     return tuple(
-        mark
-        for other, memory in state.speakers.items()
-        if other != speaker
-        for mark in memory.marks
+        mark for other, memory in speakers.items() if other != speaker for mark in memory.marks
     )
 
 
-def _topics(memory: _Speaker, others: tuple[Mark, ...]) -> Topics:
+def _topics(memory: Hearing, others: tuple[Mark, ...]) -> Topics:
     def topic_of(ordinal: int, start_s: float) -> Topic | None:
         return topic_at(memory.marks, others, ordinal=ordinal, start_s=start_s)
 
     return topic_of
-
-
-def _places(memory: _Speaker, match: Match) -> tuple[_Place, ...]:
-    oldest = memory.n_words - len(memory.recent)
-    return memory.recent[max(0, match.first - oldest) : match.last - oldest + 1]
-
-
-def _hull(spans: Iterable[Span]) -> Span:
-    known = tuple(spans)
-    return Span(min(s.start_s for s in known), max(s.end_s for s in known))
-
-
-def _ranges(places: Iterable[_Place]) -> tuple[TextRange, ...]:
-    ranges: dict[str, tuple[int, int]] = {}
-    for place in places:
-        start, _ = ranges.get(place.utterance_id, (place.start_chars, 0))
-        ranges[place.utterance_id] = (start, place.end_chars)
-    return tuple(
-        TextRange(utterance_id=utterance_id, start_chars=start, end_chars=end)
-        for utterance_id, (start, end) in ranges.items()
-    )
-
-
-def _entity_hit(rule: Rule, entity: Entity) -> Hit:
-    shown = {card.ENTITY: card.excerpt, ssn.ENTITY: ssn.excerpt}[entity.type]
-    return _hit(
-        rule,
-        speaker=entity.speaker,
-        span=entity.span,
-        parts=entity.parts,
-        excerpt=shown(entity.value),
-        score=entity.score,
-        at_s=entity.at_s,
-    )
-
-
-def _hit(
-    rule: Rule,
-    *,
-    speaker: str | None,
-    span: Span,
-    parts: tuple[TextRange, ...],
-    excerpt: str,
-    score: float,
-    at_s: float,
-) -> Hit:
-    place = (
-        (parts[0].utterance_id, parts[0].start_chars, parts[0].end_chars)
-        if parts
-        else (f"{span.end_s:.6f}",)
-    )
-    identity = repr((rule.id, rule.version, speaker, *place))
-    return Hit(
-        id=hashlib.sha256(identity.encode()).hexdigest()[:32],
-        rule_id=rule.id,
-        rule_version=rule.version,
-        severity=rule.severity,
-        speaker=speaker,
-        span=span,
-        parts=parts,
-        excerpt=excerpt,
-        score=score,
-        state=HitState.CONFIRMED,
-        at_s=at_s,
-    )

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rules.cases import Case
+from rules.conditions import Phrase, PhraseCondition, walk
 from rules.phrases import phrase_words
-from rules.rulebook import AbsentCondition, Phrase, PhraseCondition, Rule, Rulebook, RuleStatus
+from rules.rulebook import Rule, Rulebook, RuleStatus
 from rules.rulebook import RuleLocation as Location
 
 
@@ -60,8 +61,9 @@ def lint(rulebook: Rulebook, cases: Sequence[Case]) -> tuple[LintIssue, ...]:
         if not rule.scope.live and not rule.scope.report:
             message = "neither live nor in the report, so never used; switch one on"
             issues.append(_issue(rule, Fault.UNUSED, message))
-        if isinstance(rule.condition, PhraseCondition | AbsentCondition):
-            issues += _phrase_issues(rule, rule.condition.any_of)
+        for part in walk(rule.condition):
+            if isinstance(part, PhraseCondition):
+                issues += _phrase_issues(rule, part.any_of)
     return tuple(issues)
 
 

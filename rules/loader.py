@@ -7,23 +7,22 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rules.conditions import Condition
 from rules.document import Document, read_document
 from rules.errors import Problem, RuleLoadError
+from rules.resolution import LoadedPack, Resolver
 from rules.rulebook import (
-    AbsentCondition,
-    Anchor,
-    Condition,
-    EntityCondition,
+    ALERT,
+    Evidence,
     PackInfo,
-    Phrase,
-    PhraseCondition,
     Rule,
     Rulebook,
     RuleLocation,
     RuleStatus,
     Scope,
+    UnusedName,
 )
-from rules.schema import ConditionModel, PackModel, PhraseModel, RuleModel
+from rules.schema import DefaultsModel, PackModel, RuleModel, ScopeModel
 from rules.types import Role, Severity
 from rules.validation import validated
 
@@ -42,28 +41,72 @@ def load_rulebook(paths: Sequence[Path] = ()) -> Rulebook:
         RuleLoadError: with every problem of every file.
     """
     problems: list[Problem] = []
-    packs: list[tuple[Document, PackModel]] = []
+    packs: list[LoadedPack] = []
     for path in _pack_files(paths or (BUILT_IN_BOOK,), problems):
         document, faults = read_document(path)
         problems += faults
         if document is None:
             continue
-        pack, faults = validated(document, PackModel)
+        model, faults = validated(document, PackModel)
         problems += faults
-        if pack is not None:
-            packs.append((document, pack))
-    problems += _duplicates(packs)
+        if model is not None:
+            packs.append(LoadedPack(document, model))
+    problems += _duplicates([(pack.document, pack.model) for pack in packs])
+    resolver = Resolver([*packs, *_imported(packs, paths)])
+    rules: list[Rule] = []
+    for pack in packs:
+        conditions, faults_of_pack = resolver.conditions(pack)
+        problems += faults_of_pack
+        for i, condition in enumerate(conditions):
+            severity = pack.model.rules[i].severity or pack.model.defaults.severity
+            if severity is None:
+                message = "key 'severity' is missing; add it, or give the pack a default"
+                problems.append(pack.document.problem(("rules", i), message))
+            elif condition is not None:
+                rules.append(_rule(pack, i, condition, Severity(severity)))
     if problems:
-        raise RuleLoadError(problems)
-    rules = [_rule(document, pack, i) for document, pack in packs for i in range(len(pack.rules))]
+        raise RuleLoadError(sorted(set(problems)))
     return Rulebook(
         rules=tuple(sorted(rules, key=lambda rule: rule.id)),
         packs=tuple(
-            PackInfo(id=pack.pack, version=pack.version)
-            for _, pack in sorted(packs, key=lambda found: found[1].pack)
+            PackInfo(
+                id=pack.model.pack,
+                version=pack.model.version,
+                owner=pack.model.owner,
+                locale=pack.model.locale,
+            )
+            for pack in sorted(packs, key=lambda found: found.model.pack)
         ),
-        fingerprint=_fingerprint([pack for _, pack in packs]),
+        unused=tuple(_unused(packs, resolver)),
+        fingerprint=_fingerprint([pack.model for pack in packs]),
     )
+
+
+def _imported(packs: Sequence[LoadedPack], paths: Sequence[Path]) -> Iterator[LoadedPack]:
+    """Packs of the built-in book that an import asks for and no path gave; only names come."""
+    given = {pack.model.pack for pack in packs}
+    wanted = {i.pack for pack in packs for i in pack.model.imports} - given
+    if not paths or not wanted:
+        return
+    for file in yaml_files(BUILT_IN_BOOK):
+        document, _ = (None, ()) if is_case_file(file) else read_document(file)
+        if document is None:
+            continue
+        model, _ = validated(document, PackModel)
+        if model is not None and model.pack in wanted:
+            yield LoadedPack(document, model)
+
+
+def _unused(packs: Sequence[LoadedPack], resolver: Resolver) -> Iterator[UnusedName]:
+    for pack in packs:
+        for kind, name in resolver.unused(pack):
+            line, column = pack.document.keys[f"{kind}s", name]
+            yield UnusedName(
+                kind=kind,
+                name=name,
+                pack_id=pack.model.pack,
+                location=RuleLocation(path=pack.document.path, line=line, column=column),
+            )
 
 
 def is_case_file(path: Path) -> bool:
@@ -120,50 +163,42 @@ def _duplicates(packs: Sequence[tuple[Document, PackModel]]) -> Iterator[Problem
             first_rule.setdefault(rule.id, document.path)
 
 
-def _rule(document: Document, pack: PackModel, index: int) -> Rule:
-    model: RuleModel = pack.rules[index]
-    line, column = document.values["rules", index]
+def _rule(pack: LoadedPack, index: int, condition: Condition, severity: Severity) -> Rule:
+    model: RuleModel = pack.model.rules[index]
+    defaults: DefaultsModel = pack.model.defaults
+    line, column = pack.document.values["rules", index]
+    threshold = defaults.threshold if model.threshold is None else model.threshold
+    cooldown_s = defaults.cooldown_s if model.cooldown_s is None else model.cooldown_s
+    actions = defaults.actions if model.actions is None else model.actions
+    tags = defaults.tags if model.tags is None else model.tags
+    references = defaults.references if model.references is None else model.references
     return Rule(
         id=model.id,
-        version=model.version or pack.version,
+        version=model.version or pack.model.version,
         title=model.title,
         description=model.description.strip(),
-        severity=Severity(model.severity),
-        status=RuleStatus(model.status),
-        tags=tuple(model.tags),
-        references=tuple(model.references),
-        scope=Scope(
-            roles=tuple(Role(role) for role in model.scope.roles),
-            live=model.scope.live,
-            report=model.scope.report,
-        ),
-        condition=_condition(model.condition),
-        location=RuleLocation(path=document.path, line=line, column=column),
+        severity=severity,
+        status=RuleStatus(model.status or defaults.status or RuleStatus.ACTIVE),
+        min_score=threshold or 0.0,
+        cooldown_s=cooldown_s or 0.0,
+        actions=(ALERT,) if actions is None else tuple(actions),
+        evidence=Evidence(model.evidence or defaults.evidence or Evidence.EXCERPT),
+        tags=tuple(tags or ()),
+        references=tuple(references or ()),
+        scope=_scope(model.scope or defaults.scope or ScopeModel()),
+        condition=condition,
+        pack_id=pack.model.pack,
+        location=RuleLocation(path=pack.document.path, line=line, column=column),
     )
 
 
-def _condition(model: ConditionModel) -> Condition:
-    if model.entity is not None:
-        return EntityCondition(type=model.entity.type, min_score=model.entity.min_score)
-    if model.phrases is not None:
-        return PhraseCondition(
-            any_of=_phrases(model.phrases.any_of),
-            unless_before=tuple(model.phrases.unless_before),
-            not_within_words=model.phrases.not_within_words,
-        )
-    absent = model.absent
-    if absent is None:  # the schema asks for exactly one
-        raise AssertionError("a condition without a kind passed the schema")
-    return AbsentCondition(
-        any_of=_phrases(absent.any_of),
-        within_s=absent.within_s,
-        anchor=Anchor(absent.from_),
-        said_by=tuple(Role(role) for role in absent.said_by),
+def _scope(model: ScopeModel) -> Scope:
+    return Scope(
+        roles=tuple(Role(role) for role in model.roles),
+        attributes=tuple((key, tuple(values)) for key, values in sorted(model.attributes.items())),
+        live=model.live,
+        report=model.report,
     )
-
-
-def _phrases(models: Sequence[PhraseModel]) -> tuple[Phrase, ...]:
-    return tuple(Phrase(text=model.text, slop=model.slop) for model in models)
 
 
 def _fingerprint(packs: Sequence[PackModel]) -> str:

@@ -1,17 +1,20 @@
 """Finding phrases in words that arrive one by one.
 
 Words are normalised the same way in rules and in speech: case, punctuation and curly quotes go,
-contractions are written out. Phrases with the same slop share a trie, so the work for a word grows
-with how many phrases are half said, not with how many there are.
+contractions are written out. Phrases that are matched the same way share a trie, so the work for a
+word grows with how many phrases are half said, not with how many there are.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
+
+from rules.likeness import Likeness
 
 MAX_PAUSE_S = 6.0  # a longer silence within a phrase ends it: what follows is another sentence
 
@@ -50,6 +53,7 @@ _IS_BEFORE_S = frozenset(
 _ENDINGS = (("n't", "not"), ("'ll", "will"), ("'re", "are"), ("'ve", "have"), ("'m", "am"))
 
 
+@lru_cache(maxsize=65536)  # speech repeats its words
 def phrase_words(text: str) -> tuple[str, ...]:
     """The normalised words of a text.
 
@@ -87,16 +91,20 @@ class Pattern:
     owner: int
     text: str
     slop: int = 0  # other words allowed between its words, all gaps together
+    fuzzy: int = 0  # letters that may differ in each longer word
+    sounds_like: bool = False
+    lemma: bool = False  # any inflection of its words
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
     """A phrase that is half said."""
 
-    slop: int
+    trie: int
     node: int
     gaps: int
     first: int  # ordinal of the speaker's word where it begins
+    exact: bool  # every word so far was just the phrase's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,30 +114,60 @@ class Match:
     pattern: Pattern
     first: int  # ordinal of its first word
     last: int  # ordinal of its last word
+    exact: bool
+
+
+class _Trie:
+    """Phrases that are matched in the same way."""
+
+    def __init__(self, slop: int, likeness: Likeness) -> None:
+        self.slop = slop
+        self.children: list[dict[str, int]] = [{}]
+        self.ends: list[list[Pattern]] = [[]]
+        self._likeness = likeness
+
+    def add(self, pattern: Pattern) -> None:
+        node = 0
+        for word in phrase_words(pattern.text):
+            word = self._likeness.add(word)
+            child = self.children[node].get(word)
+            if child is None:
+                child = self.children[node][word] = len(self.children)
+                self.children.append({})
+                self.ends.append([])
+            node = child
+        self.ends[node].append(pattern)
+
+    def readings(self, word: str) -> tuple[tuple[str, bool], ...]:
+        """The phrases' words that a spoken one may stand for, and whether it is just that word."""
+        return self._likeness.readings(word)
 
 
 class PhraseMatcher:
-    """All phrases of a caller, compiled; holds no memory of any speaker."""
+    """All phrases of a caller, compiled; holds no memory of any speaker.
 
-    def __init__(self, patterns: Iterable[Pattern]) -> None:
-        self._children: list[dict[str, int]] = []
-        self._ends: list[list[Pattern]] = []
-        self._roots: dict[int, int] = {}
+    Args:
+        patterns: The phrases.
+        lemma_of: The base form of a word; needed where a pattern asks for inflections.
+    """
+
+    def __init__(
+        self, patterns: Iterable[Pattern], lemma_of: Callable[[str], str] | None = None
+    ) -> None:
+        tries: dict[tuple[int, int, bool, bool], _Trie] = {}
         for pattern in patterns:
-            node = self._roots.get(pattern.slop)
-            if node is None:
-                node = self._roots[pattern.slop] = self._new_node()
-            for word in phrase_words(pattern.text):
-                child = self._children[node].get(word)
-                if child is None:
-                    child = self._children[node][word] = self._new_node()
-                node = child
-            self._ends[node].append(pattern)
-
-    def _new_node(self) -> int:
-        self._children.append({})
-        self._ends.append([])
-        return len(self._children) - 1
+            key = (pattern.slop, pattern.fuzzy, pattern.sounds_like, pattern.lemma)
+            if key not in tries:
+                tries[key] = _Trie(
+                    pattern.slop,
+                    Likeness(
+                        fuzzy=pattern.fuzzy,
+                        sounds_like=pattern.sounds_like,
+                        lemma_of=lemma_of if pattern.lemma else None,
+                    ),
+                )
+            tries[key].add(pattern)
+        self._tries = tuple(tries.values())
 
     def step(
         self, partials: tuple[Partial, ...], words: Iterable[str], ordinal: int
@@ -142,31 +180,47 @@ class PhraseMatcher:
             ordinal: Number of the spoken word among the speaker's words.
 
         Returns:
-            The new half-said phrases, and those completed, longest of an owner first.
+            The new half-said phrases, and those completed, by owner and the longest first.
         """
         matches: list[Match] = []
         for word in words:
-            alive: dict[tuple[int, int], Partial] = {}
-            starts = [Partial(slop, node, 0, ordinal) for slop, node in self._roots.items()]
-            for partial in (*partials, *starts):
-                child = self._children[partial.node].get(word)
-                if child is not None:
-                    moved = Partial(partial.slop, child, partial.gaps, partial.first)
-                    matches += [Match(p, partial.first, ordinal) for p in self._ends[child]]
-                    if self._children[child]:
-                        _keep(alive, moved)
-                if partial.gaps < partial.slop and partial.node != self._roots[partial.slop]:
+            alive: dict[tuple[int, int, int], Partial] = {}
+            for number, trie in enumerate(self._tries):
+                for reading, exact in trie.readings(word):
+                    child = trie.children[0].get(reading)
+                    if child is not None:
+                        start = Partial(number, child, 0, ordinal, exact)
+                        matches += [Match(p, ordinal, ordinal, exact) for p in trie.ends[child]]
+                        if trie.children[child]:
+                            _keep(alive, start)
+            for partial in partials:
+                trie = self._tries[partial.trie]
+                children = trie.children[partial.node]
+                for reading, exact in trie.readings(word):
+                    child = children.get(reading)
+                    if child is None:
+                        continue
+                    exact = exact and partial.exact
+                    matches += [Match(p, partial.first, ordinal, exact) for p in trie.ends[child]]
+                    if trie.children[child]:
+                        _keep(
+                            alive, Partial(partial.trie, child, partial.gaps, partial.first, exact)
+                        )
+                if partial.gaps < trie.slop:
+                    longer = partial.gaps + 1
                     _keep(
                         alive,
-                        Partial(partial.slop, partial.node, partial.gaps + 1, partial.first),
+                        Partial(partial.trie, partial.node, longer, partial.first, partial.exact),
                     )
-            partials = tuple(alive.values())
-        return partials, tuple(sorted(matches, key=lambda m: (m.pattern.owner, m.first)))
+            partials = tuple(alive.values()) if alive else ()
+        if len(matches) > 1:
+            matches.sort(key=lambda match: (match.pattern.owner, match.first, not match.exact))
+        return partials, tuple(matches)
 
 
-def _keep(alive: dict[tuple[int, int], Partial], partial: Partial) -> None:
+def _keep(alive: dict[tuple[int, int, int], Partial], partial: Partial) -> None:
     """Of two ways to the same place keep the one with fewer gaps; it can do all the other can."""
-    key = (partial.node, partial.first)
+    key = (partial.trie, partial.node, partial.first)
     other = alive.get(key)
-    if other is None or partial.gaps < other.gaps:
+    if other is None or (partial.gaps, not partial.exact) < (other.gaps, not other.exact):
         alive[key] = partial

@@ -1,7 +1,4 @@
-"""What a loaded rule is: plain frozen data, free of files and of how it is matched.
-
-A new kind of condition is a dataclass here, a model in `schema.py`, and a watcher in the engine.
-"""
+"""What a loaded rule is: plain frozen data, free of files and of how it is matched."""
 
 from __future__ import annotations
 
@@ -9,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
+from rules.conditions import Condition
 from rules.errors import RuleInputError
-from rules.types import Role, Severity
+from rules.types import Participant, Role, Severity
 
 
 class RuleStatus(StrEnum):
@@ -22,49 +20,14 @@ class RuleStatus(StrEnum):
     DEPRECATED = "deprecated"  # kept so that old hits keep their explanation
 
 
-class Anchor(StrEnum):
-    """From when the deadline of an absence counts."""
+class Evidence(StrEnum):
+    """What a hit may show of what was said."""
 
-    FIRST_SPEECH = "first_speech"
-    CALL_START = "call_start"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phrase:
-    """Words in a row, with up to `slop` other words strewn between them."""
-
-    text: str
-    slop: int = 0
+    NONE = "none"  # rule, speaker and time only
+    EXCERPT = "excerpt"  # a masked excerpt as well
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntityCondition:
-    """A piece of personal data was said."""
-
-    type: str
-    min_score: float = 0.5  # in [0.0, 1.0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhraseCondition:
-    """One of the phrases was said, and none of `unless_before` shortly before it."""
-
-    any_of: tuple[Phrase, ...]
-    unless_before: tuple[str, ...] = ()
-    not_within_words: int = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AbsentCondition:
-    """None of the phrases was said in time by anybody who may say them."""
-
-    any_of: tuple[Phrase, ...]
-    within_s: float
-    anchor: Anchor = Anchor.FIRST_SPEECH
-    said_by: tuple[Role, ...] = ()  # empty = anybody
-
-
-Condition = EntityCondition | PhraseCondition | AbsentCondition
+ALERT = "alert"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +44,18 @@ class Scope:
     """To whom and where a rule applies."""
 
     roles: tuple[Role, ...] = ()  # empty = everybody; a speaker of unknown role is always included
+    # Each attribute with the values that count; a speaker without the attribute is left out.
+    attributes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     live: bool = True
     report: bool = True
 
-    def covers(self, role: Role | None) -> bool:
-        """Whether what a speaker of this role says is looked at."""
-        return not self.roles or role is None or role in self.roles
+    def covers(self, speaker: Participant | None) -> bool:
+        """Whether what this speaker says is looked at; None = nothing is known of the speaker."""
+        role = None if speaker is None else speaker.role
+        if self.roles and role is not None and role not in self.roles:
+            return False
+        known = dict(() if speaker is None else speaker.attributes)
+        return all(known.get(key) in values for key, values in self.attributes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +68,12 @@ class Rule:
     description: str
     severity: Severity
     condition: Condition
+    pack_id: str = ""
     status: RuleStatus = RuleStatus.ACTIVE
+    min_score: float = 0.0  # hits below it are dropped
+    cooldown_s: float = 0.0  # after a hit, the same speaker raises no other for so long
+    actions: tuple[str, ...] = (ALERT,)  # names that alert targets may filter by
+    evidence: Evidence = Evidence.EXCERPT
     tags: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     scope: Scope = Scope()
@@ -112,6 +86,18 @@ class PackInfo:
 
     id: str
     version: int
+    owner: str | None = None  # who answers for it
+    locale: str | None = None  # BCP 47, such as en-US; None = any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnusedName:
+    """A list or a macro that no rule uses."""
+
+    kind: str  # "list" or "macro"
+    name: str
+    pack_id: str
+    location: RuleLocation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +106,7 @@ class Rulebook:
 
     rules: tuple[Rule, ...]
     packs: tuple[PackInfo, ...]
+    unused: tuple[UnusedName, ...] = ()
     fingerprint: str  # sha256, hex, of the content; paths, order of files and comments don't count
 
     def for_live(self) -> Rulebook:

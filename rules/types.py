@@ -88,6 +88,7 @@ class Participant:
 
     identity: str
     role: Role | None = None  # None until somebody says so; never guessed from speech
+    attributes: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # sorted by name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

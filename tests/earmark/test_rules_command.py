@@ -47,7 +47,7 @@ PACK = """pack: a.b
 version: 1
 rules:
   - {id: a.c, title: T, description: D, severity: low, references: [R],
-     condition: {phrases: {any_of: [boom]}}}
+     when: {phrase: {any_of: [boom]}}}
 """
 
 
@@ -95,7 +95,7 @@ def test_lint_issues_end_with_1(pack: Path) -> None:
 
 def test_load_errors_end_with_2(pack: Path) -> None:
     """Rules that cannot be loaded are all listed."""
-    pack.write_text(PACK.replace("title: T", "titel: T").replace("severity: low, ", ""))
+    pack.write_text(PACK.replace("title: T", "titel: T").replace("severity: low", "severity: lo"))
     code, message = failure(run("lint", str(pack)))
     assert code == 2
     assert len(message.splitlines()) == 3

@@ -46,7 +46,7 @@ def write_pack(tmp_path: Path) -> Callable[..., Path]:
         path.write_text(
             f"pack: {path.stem}.pack\nversion: 2\nrules:\n"
             f"  - id: {path.stem}.rule\n    title: T\n    description: D\n    severity: low\n"
-            f"    condition: {condition}\n{extra}"
+            f"    when: {condition}\n{extra}"
         )
         return path
 

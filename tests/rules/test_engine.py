@@ -22,6 +22,7 @@ from rules.types import (
     Event,
     HeardUntil,
     Hit,
+    HitState,
     Participant,
     Role,
     Span,
@@ -117,13 +118,44 @@ def test_deadline_times_do_not_depend_on_when_silence_is_told(
     assert feed_all(Engine(book), told)[0][0].at_s == 4.0
 
 
-def test_interim_and_repeated_finals_count_once(book: Rulebook, feed_all: Feed) -> None:
-    """Interim utterances are passed over, and a final one that comes twice is heard once."""
+def test_interim_words_give_provisional_hits(book: Rulebook, feed_all: Feed) -> None:
+    """A hit is raised once from interim words and confirmed, under its id, by the final ones."""
     final = said(f"my visa is {CARD} thanks", id="u1")
     interim = dataclasses.replace(final, is_final=False)
-    later = dataclasses.replace(final, revision=1)
-    hits, _ = feed_all(Engine(book), [interim, interim, final, later, interim, CallEnded(at_s=9)])
-    assert len(hits) == 1
+    guess = said(f"my visa is {CARD}", id="u1")
+    first = dataclasses.replace(guess, is_final=False)
+    later = dataclasses.replace(final, revision=3)
+    events = [first, interim, interim, final, later, interim, CallEnded(at_s=9)]
+    hits, entities = feed_all(Engine(book), events)
+    assert [hit.state for hit in hits] == [HitState.PROVISIONAL, HitState.CONFIRMED]
+    assert len({hit.id for hit in hits}) == 1
+    assert len(entities) == 1
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param([said("guarantee the returns policy", 2, id="u1")], id="other final words"),
+        pytest.param([said("four turns", 2, id="u2"), CallEnded(at_s=60)], id="no final words"),
+    ],
+)
+def test_final_words_retract(book: Rulebook, feed_all: Feed, after: list[Event]) -> None:
+    """What interim words promised and final ones don't hold is taken back."""
+    guess = dataclasses.replace(said("guaranteed returns", 2, id="u1"), is_final=False)
+    hits, _ = feed_all(Engine(book, timeline=False), [guess, *after])
+    assert [(hit.state, hit.rule_id) for hit in hits] == [
+        (HitState.PROVISIONAL, "conduct.promissory-claim"),
+        (HitState.RETRACTED, "conduct.promissory-claim"),
+    ]
+    assert hits[0].id == hits[1].id
+
+
+def test_provisional_number_waits_for_its_silence(book: Rulebook, feed_all: Feed) -> None:
+    """A number that final words leave open is confirmed when it closes, not retracted before."""
+    guess = dataclasses.replace(said(f"well {CARD} bye", 2, id="u1"), is_final=False)
+    events = [guess, said(f"well {CARD}", 2, id="u1"), HeardUntil(at_s=9), CallEnded(at_s=20)]
+    hits, _ = feed_all(Engine(book), events)
+    assert [hit.state for hit in hits] == [HitState.PROVISIONAL, HitState.CONFIRMED]
 
 
 def test_feed_is_pure(book: Rulebook) -> None:
@@ -217,7 +249,7 @@ def test_scope_roles(book: Rulebook, feed_all: Feed, role: Role | None, n_hits: 
 
 def test_slop_and_unless_inside(write_pack: Callable[..., Path], feed_all: Feed) -> None:
     """Gaps are counted over the whole phrase, and a denial within a gap takes it back."""
-    path = write_pack("{phrases: {any_of: [{text: we will sue, slop: 2}], unless_before: [not]}}")
+    path = write_pack("{phrase: {any_of: [{text: we will sue, slop: 2}], unless_before: [not]}}")
     engine = Engine(load_rulebook([path]))
     texts = {
         "we will sue": 1,
@@ -236,7 +268,7 @@ def test_only_active_rules_run(
     write_pack: Callable[..., Path], feed_all: Feed, status: str, n_hits: int
 ) -> None:
     """Other rules run only where a caller asks for their status."""
-    path = write_pack("{phrases: {any_of: [boom]}}", extra=f"    status: {status}\n")
+    path = write_pack("{phrase: {any_of: [boom]}}", extra=f"    status: {status}\n")
     book = load_rulebook([path])
     assert len(feed_all(Engine(book), [said("boom")])[0]) == n_hits
     wanted = Engine(book, statuses=[RuleStatus(status)])

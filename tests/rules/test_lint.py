@@ -16,19 +16,19 @@ rules:
     description: D
     severity: low
     scope: {live: false, report: false}
-    condition: {phrases: {any_of: [can't lose, "Cannot lose!", we can not lose, lose]}}
+    when: {phrase: {any_of: [can't lose, "Cannot lose!", we can not lose, lose]}}
   - id: a.old
     title: T
     description: D
     severity: low
     status: deprecated
-    condition: {phrases: {any_of: [x]}}
+    when: {phrase: {any_of: [x]}}
   - id: a.good
     title: T
     description: D
     severity: low
     references: [R]
-    condition: {phrases: {any_of: [x]}}
+    when: {phrase: {any_of: [x]}}
 """
 
 

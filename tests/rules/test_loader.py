@@ -10,12 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rules.case_schema import CasesModel
 from rules.cases import load_cases
+from rules.conditions import AbsentCondition, Anchor, Phrase, PhraseCondition
 from rules.document import MAX_BYTES, parse_document
 from rules.errors import Problem, RuleInputError, RuleLoadError
 from rules.loader import BUILT_IN_BOOK, load_rulebook
-from rules.rulebook import AbsentCondition, Anchor, PackInfo, Phrase, Rule, Rulebook
-from rules.schema import CasesModel, PackModel
+from rules.rulebook import PackInfo, Rule, Rulebook
+from rules.schema import PackModel
 from rules.types import Role
 from rules.validation import validated
 
@@ -26,7 +28,7 @@ rules:
     title: T
     description: D
     severity: low
-    condition: {phrases: {any_of: [x]}}
+    when: {phrase: {any_of: [x]}}
 """
 
 
@@ -51,7 +53,7 @@ def test_loads_everything_of_a_rule(write_pack: Callable[..., Path]) -> None:
     assert (rule.version, rule.tags, rule.references) == (2, ("x",), ("R",))
     assert (rule.scope.roles, rule.scope.live, rule.scope.report) == ((Role.AGENT,), False, True)
     assert rule.condition == AbsentCondition(
-        any_of=(Phrase(text="hi"), Phrase(text="call recorded", slop=2)),
+        what=PhraseCondition(any_of=(Phrase(text="hi"), Phrase(text="call recorded", slop=2))),
         within_s=5,
         anchor=Anchor.CALL_START,
         said_by=(Role.AGENT,),
@@ -86,12 +88,23 @@ def test_a_file_given_twice_is_loaded_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("", ["1:1: expected a mapping; it begins with the keys pack, version, rules"]),
-        ("- 1", ["1:1: expected a mapping; it begins with the keys pack, version, rules"]),
+        (
+            "",
+            [
+                "1:1: expected a mapping; it begins with the keys pack, version, title, "
+                "owner, locale, imports, lists, macros, defaults, rules"
+            ],
+        ),
+        (
+            "- 1",
+            [
+                "1:1: expected a mapping; it begins with the keys pack, version, title, "
+                "owner, locale, imports, lists, macros, defaults, rules"
+            ],
+        ),
         (
             RULE.replace("severity", "severty"),
             [
-                "4:5: key 'severity' is missing; add it",
                 "7:5: unknown key 'severty'; did you mean 'severity'?",
             ],
         ),
@@ -115,15 +128,16 @@ def test_a_file_given_twice_is_loaded_once(tmp_path: Path) -> None:
         ("a: " + "[" * 40, ["1:19: nested deeper than 16 levels; flatten it"]),
         (RULE.replace("low", "!!python/name:os.system x"), None),
         (
-            RULE.replace("{phrases: {any_of: [x]}}", "{}"),
+            RULE.replace("{phrase: {any_of: [x]}}", "{}"),
             [
-                "8:16: a condition needs exactly one of the keys entity, phrases, absent; "
+                "8:11: a condition needs exactly one of the keys pii, phrase, regex, lemma, "
+                "digits, near, sequence, absent, all, any, not, count, metric, macro; "
                 "see docs/rule-language.md"
             ],
         ),
         (
             RULE.replace("[x]", '["..."]'),
-            ["8:36: a phrase needs at least one word; see docs/rule-language.md"],
+            ["8:30: a phrase needs at least one word; see docs/rule-language.md"],
         ),
         (RULE.replace("version: 1", 'version: "1"'), None),
         ("a: [", None),

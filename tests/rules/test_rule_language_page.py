@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from rules import schema
+from rules import case_schema, schema
 from rules.document import parse_document
+from rules.loader import load_rulebook
 from rules.validation import validated
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rule-language.md").read_text(encoding="utf-8")
@@ -17,16 +18,29 @@ PAGE = (Path(__file__).parents[2] / "docs" / "rule-language.md").read_text(encod
 # The line that comes before the table of each model's keys.
 TABLES: dict[str, type[BaseModel]] = {
     "## Keys of a pack": schema.PackModel,
+    "Keys of an import:": schema.ImportModel,
+    "Keys of the defaults:": schema.DefaultsModel,
     "## Keys of a rule": schema.RuleModel,
     "## Keys of a scope": schema.ScopeModel,
     "## Keys of a condition": schema.ConditionModel,
-    "### `entity`": schema.EntityModel,
-    "### `phrases`": schema.PhrasesModel,
+    "### `pii`": schema.PiiModel,
+    "### `phrase`": schema.PhrasesModel,
     "A phrase has these keys:": schema.PhraseModel,
+    "### `regex`": schema.RegexModel,
+    "### `lemma`": schema.LemmaModel,
+    "### `digits`": schema.DigitsModel,
+    "### `near`": schema.NearModel,
+    "### `sequence`": schema.SequenceModel,
+    "A step has these keys:": schema.StepModel,
     "### `absent`": schema.AbsentModel,
-    "## Keys of a case file": schema.CasesModel,
-    "Keys of a case:": schema.CaseModel,
-    "Keys of what is said in a call:": schema.SaidModel,
+    "### `all`": schema.AllModel,
+    "### `not`": schema.NotModel,
+    "### `any`": schema.AnyModel,
+    "### `count`": schema.CountModel,
+    "### `metric`": schema.MetricModel,
+    "## Keys of a case file": case_schema.CasesModel,
+    "Keys of a case:": case_schema.CaseModel,
+    "Keys of what is said in a call:": case_schema.SaidModel,
 }
 
 
@@ -44,32 +58,35 @@ def test_no_model_is_left_out() -> None:
     """Every model of the schema has a table."""
     models = {
         found
-        for found in vars(schema).values()
+        for module in (schema, case_schema)
+        for found in vars(module).values()
         if isinstance(found, type)
         and issubclass(found, BaseModel)
-        and not found.__name__.startswith("_")
-        and found is not BaseModel
+        and found not in {BaseModel, schema.StrictModel}
     }
     assert models == set(TABLES.values())
 
 
-def test_examples_are_valid() -> None:
-    """Each YAML example is what its section describes."""
+def test_examples_are_valid(tmp_path: Path) -> None:
+    """Each YAML example loads: packs and conditions as rules, cases as cases."""
     examples = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    models: list[type[BaseModel]] = []
-    for example in examples:
-        document, problems = parse_document(example.encode(), Path("rule-language.md"))
-        assert problems == ()
-        assert document is not None
-        if "condition" in document.data:
-            document, _ = parse_document(
-                "\n".join(line[2:] for line in example.splitlines()[1:]).encode(), Path("x")
-            )
+    n_conditions = 0
+    for i, example in enumerate(examples):
+        if example.startswith("cases:"):
+            document, problems = parse_document(example.encode(), Path("x"))
+            assert problems == ()
             assert document is not None
-            model: type[BaseModel] = schema.ConditionModel
-        else:
-            model = schema.PackModel if "pack" in document.data else schema.CasesModel
-        assert validated(document, model)[1] == ()
-        models.append(model)
-    assert models.count(schema.ConditionModel) == 3
-    assert {schema.PackModel, schema.CasesModel} < set(models)
+            assert validated(document, case_schema.CasesModel)[1] == ()
+            continue
+        path = tmp_path / f"{i}.yaml"
+        if example.startswith("when:"):
+            n_conditions += 1
+            head = f"pack: x.p{i}\nversion: 1\nrules:\n"
+            rule = f"id: x.r{i}\ntitle: T\ndescription: D\nseverity: low\n{example}"
+            lines = rule.splitlines()
+            example = head + "".join(
+                f"  {'-' if n == 0 else ' '} {s}\n" for n, s in enumerate(lines)
+            )
+        path.write_text(example)
+        assert load_rulebook([path]).rules
+    assert n_conditions >= 12

@@ -1,0 +1,65 @@
+"""The shape of case files. Only `cases.py` uses these models; they become dataclasses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from rules.schema import RoleName, StrictModel, one_or_many
+
+
+class SaidModel(StrictModel):
+    """Something that a speaker says in a case."""
+
+    speaker: str = Field(min_length=1, max_length=100, description="Who; any name.")
+    role: RoleName | None = Field(None, description="The speaker's role, where it is known.")
+    start_s: float = Field(ge=0, le=86400, description="Seconds since the call began.")
+    end_s: float = Field(gt=0, le=86400, description="Seconds since the call began.")
+    text: str = Field(min_length=1, max_length=10000, description="The words.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> SaidModel:
+        if self.end_s <= self.start_s:
+            raise ValueError("end_s must be later than start_s")
+        return self
+
+
+class CaseModel(StrictModel):
+    """One case: what is said, and which rules must hit and must not."""
+
+    name: str | None = Field(None, max_length=200, description="Unset: made from the words.")
+    say: str | list[SaidModel] = Field(description="A sentence, or a call as a list.")
+    ends_s: float | None = Field(
+        None, gt=0, le=86400, description="When the call ends; unset: after the last words."
+    )
+    hit: Annotated[list[str], one_or_many] = Field(
+        default_factory=list, description="Ids of rules that must hit."
+    )
+    no_hit: Annotated[list[str], one_or_many] = Field(
+        default_factory=list, description="Ids of rules that must not hit."
+    )
+
+    @model_validator(mode="after")
+    def _expects_something(self) -> CaseModel:
+        if not self.hit and not self.no_hit:
+            raise ValueError("a case needs `hit` or `no_hit`")
+        if set(self.hit) & set(self.no_hit):
+            raise ValueError("a rule stands under both `hit` and `no_hit`")
+        if not self.say:
+            raise ValueError("`say` is empty")
+        if isinstance(self.say, str) and self.ends_s is not None:
+            raise ValueError("`ends_s` needs a call under `say`, not a sentence")
+        if isinstance(self.say, list):
+            starts = [said.start_s for said in self.say]
+            if starts != sorted(starts):
+                raise ValueError("the list under `say` must be in order of start_s")
+            if self.ends_s is not None and self.ends_s < max(s.end_s for s in self.say):
+                raise ValueError("`ends_s` lies before the end of the last words")
+        return self
+
+
+class CasesModel(StrictModel):
+    """A case file."""
+
+    cases: list[CaseModel] = Field(min_length=1, max_length=5000, description="The cases.")

@@ -1,0 +1,82 @@
+"""Runs of digits, said or written, whatever they may be: for conditions that ask for a length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rules.numbers import CLOSE_S, MAX_TOKENS, NumberWord
+from rules.spoken import STARTERS, Kind, Token, read, split_word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitRun:
+    """A run that is over."""
+
+    n_digits: int
+    first: int  # ordinal of the speaker's word with its first digit
+    last: int
+    at_s: float  # when it was clear that it is over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitsMemory:
+    """The run that a speaker is in the middle of."""
+
+    run: tuple[Token, ...] = field(default=(), repr=False)
+    before: str = field(default="", repr=False)  # the speaker's last word
+
+
+NO_DIGITS = DigitsMemory()
+
+
+def on_word(memory: DigitsMemory, said: NumberWord) -> tuple[DigitsMemory, tuple[DigitRun, ...]]:
+    """Hear one word."""
+    word = said.word
+    memory, found = on_silence(memory, word.span.start_s)
+    run = list(memory.run)
+    for piece in split_word(word.text, memory.before):
+        if piece.kind is Kind.BREAK or not (run or piece.kind in STARTERS):
+            found += _closed(tuple(run), word.span.end_s)
+            run = []
+            continue
+        run.append(
+            Token(
+                kind=piece.kind,
+                value=piece.value,
+                joined=piece.joined,
+                comma=piece.comma,
+                stop=piece.stop,
+                paused=False,
+                ordinal=said.ordinal,
+                utterance_id=said.utterance_id,
+                start_chars=word.start_chars + piece.start_chars,
+                end_chars=word.start_chars + piece.end_chars,
+                start_s=word.span.start_s,
+                end_s=word.span.end_s,
+            )
+        )
+    before = word.text.strip("\"'.,;:!?()").casefold()
+    return DigitsMemory(run=tuple(run[:MAX_TOKENS]), before=before), found
+
+
+def on_silence(memory: DigitsMemory, until_s: float) -> tuple[DigitsMemory, tuple[DigitRun, ...]]:
+    """Learn that the speaker said no more before `until_s`."""
+    if not memory.run:
+        return memory, ()
+    over_s = memory.run[-1].end_s + CLOSE_S
+    if until_s <= over_s:
+        return memory, ()
+    return DigitsMemory(before=memory.before), _closed(memory.run, over_s)
+
+
+def on_end(memory: DigitsMemory, at_s: float) -> tuple[DigitsMemory, tuple[DigitRun, ...]]:
+    """Learn that the call is over."""
+    return DigitsMemory(before=memory.before), _closed(memory.run, at_s)
+
+
+def _closed(run: tuple[Token, ...], at_s: float) -> tuple[DigitRun, ...]:
+    digits = read(run).digits
+    if not digits:
+        return ()
+    first, last = run[digits[0].first].ordinal, run[digits[-1].last].ordinal
+    return (DigitRun(n_digits=len(digits), first=first, last=last, at_s=at_s),)

@@ -1,0 +1,114 @@
+"""What is remembered of a speaker's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from rules.digits import NO_DIGITS, DigitsMemory
+from rules.numbers import EMPTY, NumberMemory
+from rules.phrases import MAX_PAUSE_S, Partial, phrase_words
+from rules.topics import Mark
+from rules.types import Span, TextRange, Utterance, Word
+
+REMEMBERED_WORDS = 96  # more than any phrase is long
+REMEMBERED_IDS = 64
+
+
+class Place(NamedTuple):
+    """Where a spoken word stands, and how it reads normalised."""
+
+    words: tuple[str, ...]
+    text: str
+    utterance_id: str
+    start_chars: int
+    end_chars: int
+    span: Span
+    stop: bool  # a sentence ends behind it
+    turn: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """One speaker's latest words, and what is half said."""
+
+    n_words: int = 0
+    recent: tuple[Place, ...] = field(default=(), repr=False)
+    partials: tuple[Partial, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    numbers: NumberMemory = field(default=EMPTY, repr=False)
+    digits: DigitsMemory = field(default=NO_DIGITS, repr=False)
+    final_ids: tuple[str, ...] = ()
+
+    def places(self, first: int, last: int) -> tuple[Place, ...]:
+        """The words from one ordinal to another, as far as they are remembered."""
+        oldest = self.n_words - len(self.recent)
+        return self.recent[max(0, first - oldest) : last - oldest + 1]
+
+    def ordinals(self, parts: Iterable[TextRange]) -> tuple[int, int]:
+        """First and last ordinal of the words that text ranges touch; (-1, -1) if forgotten."""
+        wanted = {part.utterance_id: part for part in parts}
+        oldest = self.n_words - len(self.recent)
+        found = [
+            oldest + i
+            for i, place in enumerate(self.recent)
+            if (part := wanted.get(place.utterance_id)) is not None
+            and place.start_chars < part.end_chars
+            and part.start_chars < place.end_chars
+        ]
+        return (found[0], found[-1]) if found else (-1, -1)
+
+    def words_before(self, ordinal: int, n_words: int) -> tuple[str, ...]:
+        """Up to so many normalised words of the same sentence before a word, the latest first."""
+        oldest = self.n_words - len(self.recent)
+        start = ordinal - oldest
+        before: list[str] = []
+        later_start_s = self.recent[start].span.start_s
+        for place in reversed(self.recent[:start]):
+            if place.stop or later_start_s - place.span.end_s > MAX_PAUSE_S:
+                break
+            before += reversed(place.words)
+            later_start_s = place.span.start_s
+            if len(before) >= n_words:
+                break
+        return tuple(before[:n_words])
+
+
+@lru_cache(maxsize=65536)
+def form_of(text: str) -> tuple[tuple[str, ...], bool]:
+    """The normalised words of a spoken one, and whether a sentence ends behind it."""
+    return phrase_words(text), text.rstrip("\"')").endswith((".", "?", "!"))
+
+
+def place_of(word: Word, utterance: Utterance, turn: int) -> Place:
+    """The place of a word of an utterance."""
+    words, stop = form_of(word.text)
+    return Place(
+        words,
+        word.text,
+        utterance.id,
+        word.start_chars,
+        word.start_chars + len(word.text),
+        word.span,
+        stop,
+        turn,
+    )
+
+
+def hull(places: Sequence[Place]) -> Span:
+    """The time from the first to the last of some words."""
+    return Span(min(p.span.start_s for p in places), max(p.span.end_s for p in places))
+
+
+def ranges(places: Iterable[Place]) -> tuple[TextRange, ...]:
+    """The text of some words, one range for each utterance."""
+    found: dict[str, tuple[int, int]] = {}
+    for place in places:
+        start, _ = found.get(place.utterance_id, (place.start_chars, 0))
+        found[place.utterance_id] = (start, place.end_chars)
+    return tuple(
+        TextRange(utterance_id=utterance_id, start_chars=start, end_chars=end)
+        for utterance_id, (start, end) in found.items()
+    )
