@@ -27,6 +27,7 @@ from rules.phrases import MAX_PAUSE_S, Match, PhraseMatcher, phrase_words
 from rules.plan import Node, planned
 from rules.rulebook import Rulebook, RuleStatus
 from rules.topics import MAX_MARKS, Mark, mark_of, topic_at, topic_patterns
+from rules.trace import Trace, Verdict
 from rules.types import (
     CallEnded,
     Entity,
@@ -88,6 +89,7 @@ class Engine:
         *,
         timeline: bool = True,
         statuses: Collection[RuleStatus] = (RuleStatus.ACTIVE,),
+        trace: Trace | None = None,
     ) -> None:
         """Compile the rules.
 
@@ -96,7 +98,9 @@ class Engine:
             timeline: False for sentences without a call around them: what is missing in them
                 means nothing, so conditions about absence and conduct never hit.
             statuses: Which rules run; shadow rules run only where a caller asks for them.
+            trace: Is told of everything that a condition finds or passes over, for explanations.
         """
+        self._trace = trace
         self._plan = planned(
             [rule for rule in rulebook.rules if rule.status in statuses], timeline=timeline
         )
@@ -343,11 +347,16 @@ class _Work:
             if number == _TOPIC_OWNER or number in done:
                 continue
             node = self._plan.nodes[number]
-            if not self._is_next(node, speaker, match.first) or not self._covers(node, speaker):
-                continue
-            if self._taken_back(node, memory, match):
+            if not self._is_next(node, speaker, match.first):
                 continue
             done.add(number)
+            if not self._covers(node, speaker):
+                self._tell(node, Verdict.OUT_OF_SCOPE, match.pattern.text)
+                continue
+            if self._taken_back(node, memory, match):
+                self._tell(node, Verdict.TAKEN_BACK, match.pattern.text)
+                done.discard(number)  # another phrase that ends here may stand
+                continue
             score = 1.0 if match.exact else SCORE_ALIKE
             self._said(node, memory, speaker, match.first, match.last, match.pattern.text, score)
 
@@ -424,34 +433,36 @@ class _Work:
 
     def _report(self, entities: Iterable[Entity]) -> None:
         for entity in entities:
-            if entity.score < self._engine._thresholds[entity.type]:
+            if entity.score >= self._engine._thresholds[entity.type]:
+                self.entities.append(entity)
+            elif self._engine._trace is None:
                 continue
-            self.entities.append(entity)
             memory = self._speakers[entity.speaker]
             first, last = memory.ordinals(entity.parts)
             places = memory.places(first, last) if first >= 0 else ()
+            found = Occurrence(
+                speaker=entity.speaker,
+                first=first,
+                last=last,
+                turn=places[-1].turn if places else self._turn,
+                span=entity.span,
+                parts=entity.parts,
+                excerpt=_EXCERPTS[entity.type](entity.value),
+                score=entity.score,
+                at_s=entity.at_s,
+            )
             for node in self._plan.entities:
                 condition = node.condition
-                if (
-                    isinstance(condition, EntityCondition)
-                    and entity.type in condition.types
-                    and entity.score >= condition.min_score
-                    and self._covers(node, entity.speaker)
-                ):
-                    self._found(
-                        node,
-                        Occurrence(
-                            speaker=entity.speaker,
-                            first=first,
-                            last=last,
-                            turn=places[-1].turn if places else self._turn,
-                            span=entity.span,
-                            parts=entity.parts,
-                            excerpt=_EXCERPTS[entity.type](entity.value),
-                            score=entity.score,
-                            at_s=entity.at_s,
-                        ),
-                    )
+                if not isinstance(condition, EntityCondition):
+                    continue
+                if entity.type not in condition.types:
+                    continue
+                if entity.score < condition.min_score:
+                    self._tell(node, Verdict.BELOW_SCORE, found.excerpt, found)
+                elif not self._covers(node, entity.speaker):
+                    self._tell(node, Verdict.OUT_OF_SCOPE, found.excerpt, found)
+                else:
+                    self._found(node, found)
 
     def _covers(self, node: Node, speaker: str | None) -> bool:
         if not node.in_scope:
@@ -468,7 +479,14 @@ class _Work:
         for occurrence in found:
             self._found(node, occurrence)
 
+    def _tell(
+        self, node: Node, verdict: Verdict, excerpt: str = "", found: Occurrence | None = None
+    ) -> None:
+        if self._engine._trace is not None:
+            self._engine._trace(node, verdict, excerpt, found)
+
     def _found(self, node: Node, found: Occurrence) -> None:
+        self._tell(node, Verdict.FOUND, found.excerpt, found)
         if node.parent is not None:
             above = self._plan.nodes[node.parent]
             if above.watcher is not None:
@@ -478,8 +496,13 @@ class _Work:
         rule = self._plan.rules[node.rule_index]
         key = (node.rule_index, found.speaker)
         past = self._past.get(key, ())
-        if found.score < rule.min_score or not is_new(rule, past, found):
+        if found.score < rule.min_score:
+            self._tell(node, Verdict.BELOW_SCORE, found.excerpt, found)
             return
+        if not is_new(rule, past, found):
+            self._tell(node, Verdict.REPEATED, found.excerpt, found)
+            return
+        self._tell(node, Verdict.HIT, found.excerpt, found)
         self._past[key] = remembered(past, found)
         self.hits.append(hit_of(rule, found))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from earmark.commands import rules_explain
 from earmark.errors import BadInputError
 from rules.cases import Case, CaseResult, load_cases, rule_files_of, run_case
 from rules.errors import RuleInputError, RuleLoadError
@@ -35,6 +36,9 @@ def command() -> None:
       earmark rules test
       echo '{"id": 1, "text": "my card is 4111 1111 1111 1111"}' | earmark rules scan -
     """  # noqa: D301
+
+
+command.add_command(rules_explain.command)
 
 
 @command.command()

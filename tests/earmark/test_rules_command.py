@@ -195,4 +195,4 @@ def test_missing_input_and_rules(tmp_path: Path) -> None:
 def test_command_is_a_group() -> None:
     """The command finds its subcommands under the names that people type."""
     assert isinstance(command, click.Group)
-    assert sorted(command.commands) == ["lint", "scan", "test"]
+    assert sorted(command.commands) == ["explain", "lint", "scan", "test"]
