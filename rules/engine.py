@@ -18,7 +18,7 @@ from rules.conduct import Conduct, SpeakerConduct, closed, heard
 from rules.detectors import card, ssn
 from rules.detectors.verdict import Topic
 from rules.digits import DigitRun, on_end, on_silence, on_word
-from rules.hearing import REMEMBERED_IDS, REMEMBERED_WORDS, Hearing, hull, place_of, ranges
+from rules.hearing import REMEMBERED_IDS, Hearing, OpenHearing, hull, place_of, ranges
 from rules.hits import Past, Provisional, hit_of, is_new, remembered
 from rules.lemmas import lemma
 from rules.numbers import NumberListener, NumberWord, Topics
@@ -210,7 +210,8 @@ class _Work:
         self._engine = engine
         self._plan = engine._plan
         self._state = state
-        self._speakers = dict(state.speakers)
+        self._speakers = state.speakers
+        self._open: dict[str | None, OpenHearing] = {}
         self._memories = dict(state.memories)
         self._past = dict(state.past)
         self._ended = state.ended
@@ -222,9 +223,13 @@ class _Work:
 
     def state(self) -> State:
         """The state after the work."""
+        speakers = {
+            **self._speakers,
+            **{speaker: memory.closed() for speaker, memory in self._open.items()},
+        }
         return replace(
             self._state,
-            speakers=MappingProxyType(self._speakers),
+            speakers=MappingProxyType(speakers),
             first_speech_s=self.first_speech_s,
             turn=self._turn,
             turn_of=self._turn_of,
@@ -234,6 +239,12 @@ class _Work:
             ended=self._ended,
         )
 
+    def _opened(self, speaker: str | None) -> OpenHearing:
+        memory = self._open.get(speaker)
+        if memory is None:
+            memory = self._open[speaker] = self._speakers.get(speaker, _NOBODY).opened()
+        return memory
+
     def may_be(self, speaker: str | None, roles: tuple[Role, ...]) -> bool:
         """Whether a speaker has one of the roles, or a role that nobody knows."""
         known = None if speaker is None else self._state.participants.get(speaker)
@@ -242,59 +253,44 @@ class _Work:
     def hear(self, utterance: Utterance) -> None:
         """Take in final words, or interim ones on trial."""
         speaker = utterance.speaker
-        memory = self._speakers.get(speaker, _NOBODY)
-        memory = replace(memory, final_ids=(*memory.final_ids, utterance.id)[-REMEMBERED_IDS:])
+        memory = self._opened(speaker)
+        memory.final_ids = (*memory.final_ids, utterance.id)[-REMEMBERED_IDS:]
         if speaker != self._turn_of or self._turn < 0:
             self._turn, self._turn_of = self._turn + 1, speaker
         others = _other_marks(self._speakers, speaker)
+        topics = _topics(memory, others)
+        plan, step, listen = self._plan, self._engine._matcher.step, self._engine._numbers.on_word
         for word in utterance.words:
             start_s = word.span.start_s
             ordinal = memory.n_words
             place = place_of(word, utterance, self._turn)
-            for node in self._plan.on_words:
+            for node in plan.on_words:
                 if node.watcher is not None and self._memories.get(node.number) is not None:
-                    memory_of = self._memories[node.number]
-                    self._done(node, node.watcher.pass_word(memory_of, speaker, ordinal, start_s))
-            partials = memory.partials
-            if partials and start_s - memory.recent[-1].span.end_s > MAX_PAUSE_S:
-                partials = ()
-            partials, matches = self._engine._matcher.step(partials, place.words, ordinal)
-            marks = memory.marks
-            if matches:
-                topical = [m for m in matches if m.pattern.owner == _TOPIC_OWNER]
-                mark = mark_of(topical, word.span.end_s)
-                marks = (*marks, mark)[-MAX_MARKS:] if mark else marks
-            memory = replace(
-                memory,
-                n_words=ordinal + 1,
-                recent=(*memory.recent[1 - REMEMBERED_WORDS :], place),
-                partials=partials,
-                marks=marks,
-            )
-            self._speakers[speaker] = memory
+                    known = self._memories[node.number]
+                    self._done(node, node.watcher.pass_word(known, speaker, ordinal, start_s))
+            if memory.partials and start_s - memory.recent[-1].span.end_s > MAX_PAUSE_S:
+                memory.partials = ()
+            memory.partials, matches = step(memory.partials, place.words, ordinal)
+            memory.n_words = ordinal + 1
+            memory.recent.append(place)
             if self.first_speech_s is None or start_s < self.first_speech_s:
                 self.first_speech_s = start_s
             if matches:
+                topical = [m for m in matches if m.pattern.owner == _TOPIC_OWNER]
+                mark = mark_of(topical, word.span.end_s)
+                if mark is not None:
+                    memory.marks = (*memory.marks, mark)[-MAX_MARKS:]
                 self._phrases(memory, speaker, matches)
-            if self._plan.regexes:
+            if plan.regexes:
                 self._regexes(memory, speaker)
             said = NumberWord(
                 word=word, utterance_id=utterance.id, speaker=speaker, ordinal=ordinal
             )
-            before = memory.numbers
-            numbers, found = self._engine._numbers.on_word(
-                before,
-                said,
-                _topics(memory, others),
-            )
-            if numbers is not before:
-                memory = replace(memory, numbers=numbers)
-                self._speakers[speaker] = memory
-            self._report(found)
-            if self._plan.digits:
-                digits, runs = on_word(memory.digits, said)
-                memory = replace(memory, digits=digits)
-                self._speakers[speaker] = memory
+            memory.numbers, found = listen(memory.numbers, said, topics)
+            if found:
+                self._report(found)
+            if plan.digits:
+                memory.digits, runs = on_word(memory.digits, said)
                 self._digits(speaker, runs)
         self._behaved(utterance)
 
@@ -313,23 +309,24 @@ class _Work:
     def pass_time(self, at_s: float, *, ended: bool) -> None:
         """Learn that everything before `at_s` has been heard."""
         self._ended = ended
-        for speaker, memory in list(self._speakers.items()):
-            before = memory.numbers
+        for speaker in self._speakers:
+            idle = self._speakers[speaker]
+            if not (idle.numbers.run or idle.digits.run or ended):
+                continue
+            memory = self._opened(speaker)
             topics = _topics(memory, _other_marks(self._speakers, speaker))
-            numbers, found = self._engine._numbers.on_silence(before, speaker, at_s, topics)
+            listener = self._engine._numbers
+            memory.numbers, found = listener.on_silence(memory.numbers, speaker, at_s, topics)
             self._report(found)
             if ended:
-                numbers, found = self._engine._numbers.on_end(numbers, speaker, at_s, topics)
+                memory.numbers, found = listener.on_end(memory.numbers, speaker, at_s, topics)
                 self._report(found)
-            if numbers is not before:
-                self._speakers[speaker] = replace(self._speakers[speaker], numbers=numbers)
             if self._plan.digits:
-                digits, runs = on_silence(memory.digits, at_s)
+                memory.digits, runs = on_silence(memory.digits, at_s)
                 self._digits(speaker, runs)
                 if ended:
-                    digits, runs = on_end(digits, at_s)
+                    memory.digits, runs = on_end(memory.digits, at_s)
                     self._digits(speaker, runs)
-                self._speakers[speaker] = replace(self._speakers[speaker], digits=digits)
         if ended and self._plan.has_metrics:
             speakers = {who: closed(own) for who, own in self.conduct.speakers.items()}
             self.conduct = replace(self.conduct, speakers=MappingProxyType(speakers))
@@ -340,7 +337,7 @@ class _Work:
 
     # What conditions without parts find
 
-    def _phrases(self, memory: Hearing, speaker: str | None, matches: Iterable[Match]) -> None:
+    def _phrases(self, memory: OpenHearing, speaker: str | None, matches: Iterable[Match]) -> None:
         done: set[int] = set()
         for match in matches:
             number = match.pattern.owner
@@ -360,7 +357,7 @@ class _Work:
             score = 1.0 if match.exact else SCORE_ALIKE
             self._said(node, memory, speaker, match.first, match.last, match.pattern.text, score)
 
-    def _taken_back(self, node: Node, memory: Hearing, match: Match) -> bool:
+    def _taken_back(self, node: Node, memory: OpenHearing, match: Match) -> bool:
         unless = self._plan.unless_before.get(node.number)
         if not unless:
             return False
@@ -374,7 +371,7 @@ class _Work:
             or unless.intersection(memory.words_before(match.first, n_words))
         )
 
-    def _regexes(self, memory: Hearing, speaker: str | None) -> None:
+    def _regexes(self, memory: OpenHearing, speaker: str | None) -> None:
         window = Window(memory.recent)
         for leaf in self._plan.regexes:
             found = leaf.search(window)
@@ -394,7 +391,7 @@ class _Work:
     def _said(
         self,
         node: Node,
-        memory: Hearing,
+        memory: OpenHearing,
         speaker: str | None,
         first: int,
         last: int,
@@ -428,7 +425,7 @@ class _Work:
                     continue
                 if condition.min_digits <= run.n_digits <= condition.max_digits:
                     excerpt = f"({run.n_digits} digits)"
-                    memory = self._speakers[speaker]
+                    memory = self._opened(speaker)
                     self._said(node, memory, speaker, run.first, run.last, excerpt, 1.0, run.at_s)
 
     def _report(self, entities: Iterable[Entity]) -> None:
@@ -437,7 +434,7 @@ class _Work:
                 self.entities.append(entity)
             elif self._engine._trace is None:
                 continue
-            memory = self._speakers[entity.speaker]
+            memory = self._opened(entity.speaker)
             first, last = memory.ordinals(entity.parts)
             places = memory.places(first, last) if first >= 0 else ()
             found = Occurrence(
@@ -517,7 +514,7 @@ def _other_marks(speakers: Mapping[str | None, Hearing], speaker: str | None) ->
     )
 
 
-def _topics(memory: Hearing, others: tuple[Mark, ...]) -> Topics:
+def _topics(memory: OpenHearing, others: tuple[Mark, ...]) -> Topics:
     def topic_of(ordinal: int, start_s: float) -> Topic | None:
         return topic_at(memory.marks, others, ordinal=ordinal, start_s=start_s)
 

@@ -42,7 +42,44 @@ class Hearing:
     digits: DigitsMemory = field(default=NO_DIGITS, repr=False)
     final_ids: tuple[str, ...] = ()
 
-    def places(self, first: int, last: int) -> tuple[Place, ...]:
+    def opened(self) -> OpenHearing:
+        """The same, to be changed."""
+        return OpenHearing(
+            n_words=self.n_words,
+            recent=list(self.recent),
+            partials=self.partials,
+            marks=self.marks,
+            numbers=self.numbers,
+            digits=self.digits,
+            final_ids=self.final_ids,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenHearing:
+    """A speaker's memory while an event is worked on."""
+
+    n_words: int
+    recent: list[Place] = field(repr=False)
+    partials: tuple[Partial, ...]
+    marks: tuple[Mark, ...]
+    numbers: NumberMemory = field(repr=False)
+    digits: DigitsMemory = field(repr=False)
+    final_ids: tuple[str, ...]
+
+    def closed(self) -> Hearing:
+        """The same, to be kept."""
+        return Hearing(
+            n_words=self.n_words,
+            recent=tuple(self.recent[-REMEMBERED_WORDS:]),
+            partials=self.partials,
+            marks=self.marks,
+            numbers=self.numbers,
+            digits=self.digits,
+            final_ids=self.final_ids,
+        )
+
+    def places(self, first: int, last: int) -> list[Place]:
         """The words from one ordinal to another, as far as they are remembered."""
         oldest = self.n_words - len(self.recent)
         return self.recent[max(0, first - oldest) : last - oldest + 1]
@@ -62,8 +99,7 @@ class Hearing:
 
     def words_before(self, ordinal: int, n_words: int) -> tuple[str, ...]:
         """Up to so many normalised words of the same sentence before a word, the latest first."""
-        oldest = self.n_words - len(self.recent)
-        start = ordinal - oldest
+        start = ordinal - (self.n_words - len(self.recent))
         before: list[str] = []
         later_start_s = self.recent[start].span.start_s
         for place in reversed(self.recent[:start]):

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from rules.likeness import Likeness
 
+MAX_REMEMBERED = 50_000  # words whose readings are kept; speech has far fewer
 MAX_PAUSE_S = 6.0  # a longer silence within a phrase ends it: what follows is another sentence
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|%")
@@ -96,8 +98,7 @@ class Pattern:
     lemma: bool = False  # any inflection of its words
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+class Partial(NamedTuple):
     """A phrase that is half said."""
 
     trie: int
@@ -115,6 +116,9 @@ class Match:
     first: int  # ordinal of its first word
     last: int  # ordinal of its last word
     exact: bool
+
+
+_Readings = tuple[tuple[tuple[str, bool], ...], ...]
 
 
 class _Trie:
@@ -168,6 +172,17 @@ class PhraseMatcher:
                 )
             tries[key].add(pattern)
         self._tries = tuple(tries.values())
+        self._readings: dict[str, _Readings] = {}
+
+    def _readings_of(self, word: str) -> _Readings:
+        """For each trie what a word may stand for in it; () where it stands for nothing."""
+        known = self._readings.get(word)
+        if known is None:
+            if len(self._readings) >= MAX_REMEMBERED:
+                self._readings.clear()
+            found = tuple(trie.readings(word) for trie in self._tries)
+            known = self._readings[word] = found if any(found) else ()
+        return known
 
     def step(
         self, partials: tuple[Partial, ...], words: Iterable[str], ordinal: int
@@ -184,38 +199,46 @@ class PhraseMatcher:
         """
         matches: list[Match] = []
         for word in words:
+            readings = self._readings_of(word)
+            if not readings and not partials:
+                continue
             alive: dict[tuple[int, int, int], Partial] = {}
-            for number, trie in enumerate(self._tries):
-                for reading, exact in trie.readings(word):
-                    child = trie.children[0].get(reading)
-                    if child is not None:
-                        start = Partial(number, child, 0, ordinal, exact)
-                        matches += [Match(p, ordinal, ordinal, exact) for p in trie.ends[child]]
-                        if trie.children[child]:
-                            _keep(alive, start)
+            for number, found in enumerate(readings):
+                for reading, exact in found:
+                    self._enter(number, 0, 0, ordinal, reading, exact, ordinal, alive, matches)
             for partial in partials:
-                trie = self._tries[partial.trie]
-                children = trie.children[partial.node]
-                for reading, exact in trie.readings(word):
-                    child = children.get(reading)
-                    if child is None:
-                        continue
-                    exact = exact and partial.exact
-                    matches += [Match(p, partial.first, ordinal, exact) for p in trie.ends[child]]
-                    if trie.children[child]:
-                        _keep(
-                            alive, Partial(partial.trie, child, partial.gaps, partial.first, exact)
-                        )
-                if partial.gaps < trie.slop:
-                    longer = partial.gaps + 1
-                    _keep(
-                        alive,
-                        Partial(partial.trie, partial.node, longer, partial.first, partial.exact),
-                    )
+                number, node, gaps, first, so_far = partial
+                for reading, exact in readings[number] if readings else ():
+                    exact = exact and so_far
+                    self._enter(number, node, gaps, first, reading, exact, ordinal, alive, matches)
+                if gaps < self._tries[number].slop:
+                    _keep(alive, Partial(number, node, gaps + 1, first, so_far))
             partials = tuple(alive.values()) if alive else ()
         if len(matches) > 1:
             matches.sort(key=lambda match: (match.pattern.owner, match.first, not match.exact))
         return partials, tuple(matches)
+
+    def _enter(
+        self,
+        number: int,
+        node: int,
+        gaps: int,
+        first: int,
+        reading: str,
+        exact: bool,
+        ordinal: int,
+        alive: dict[tuple[int, int, int], Partial],
+        matches: list[Match],
+    ) -> None:
+        """Go on from a node of a trie by one word, if a phrase does."""
+        trie = self._tries[number]
+        child = trie.children[node].get(reading)
+        if child is None:
+            return
+        for pattern in trie.ends[child]:
+            matches.append(Match(pattern, first, ordinal, exact))
+        if trie.children[child]:
+            _keep(alive, Partial(number, child, gaps, first, exact))
 
 
 def _keep(alive: dict[tuple[int, int, int], Partial], partial: Partial) -> None:
