@@ -118,7 +118,8 @@ class Match:
     exact: bool
 
 
-_Readings = tuple[tuple[tuple[str, bool], ...], ...]
+_Start = tuple[int, int, bool, list["Pattern"], bool]  # trie, node, exact, its ends, goes on
+_Readings = tuple[tuple[_Start, ...], tuple[tuple[tuple[str, bool], ...], ...]]
 
 
 class _Trie:
@@ -172,16 +173,26 @@ class PhraseMatcher:
                 )
             tries[key].add(pattern)
         self._tries = tuple(tries.values())
-        self._readings: dict[str, _Readings] = {}
+        self._readings: dict[str, _Readings | None] = {}
 
-    def _readings_of(self, word: str) -> _Readings:
-        """For each trie what a word may stand for in it; () where it stands for nothing."""
-        known = self._readings.get(word)
-        if known is None:
-            if len(self._readings) >= MAX_REMEMBERED:
-                self._readings.clear()
-            found = tuple(trie.readings(word) for trie in self._tries)
-            known = self._readings[word] = found if any(found) else ()
+    def _readings_of(self, word: str) -> _Readings | None:
+        """The phrases that a word starts, and for each trie what it may stand for.
+
+        None where it means nothing to any phrase.
+        """
+        if word in self._readings:
+            return self._readings[word]
+        if len(self._readings) >= MAX_REMEMBERED:
+            self._readings.clear()
+        found = tuple(trie.readings(word) for trie in self._tries)
+        starts = tuple(
+            (number, child, exact, trie.ends[child], bool(trie.children[child]))
+            for number, trie in enumerate(self._tries)
+            for reading, exact in found[number]
+            if (child := trie.children[0].get(reading)) is not None
+        )
+        known = (starts, found) if any(found) else None
+        self._readings[word] = known
         return known
 
     def step(
@@ -199,46 +210,47 @@ class PhraseMatcher:
         """
         matches: list[Match] = []
         for word in words:
-            readings = self._readings_of(word)
-            if not readings and not partials:
+            known = self._readings_of(word)
+            if known is None and not partials:
                 continue
+            starts, readings = known or ((), ())
             alive: dict[tuple[int, int, int], Partial] = {}
-            for number, found in enumerate(readings):
-                for reading, exact in found:
-                    self._enter(number, 0, 0, ordinal, reading, exact, ordinal, alive, matches)
+            for number, child, exact, ends, goes_on in starts:
+                for pattern in ends:
+                    matches.append(Match(pattern, ordinal, ordinal, exact))
+                if goes_on:
+                    alive[number, child, ordinal] = Partial(number, child, 0, ordinal, exact)
             for partial in partials:
-                number, node, gaps, first, so_far = partial
-                for reading, exact in readings[number] if readings else ():
-                    exact = exact and so_far
-                    self._enter(number, node, gaps, first, reading, exact, ordinal, alive, matches)
-                if gaps < self._tries[number].slop:
-                    _keep(alive, Partial(number, node, gaps + 1, first, so_far))
+                if readings:
+                    self._go_on(partial, readings[partial.trie], ordinal, alive, matches)
+                if partial.gaps < self._tries[partial.trie].slop:
+                    _keep(alive, partial._replace(gaps=partial.gaps + 1))
             partials = tuple(alive.values()) if alive else ()
         if len(matches) > 1:
             matches.sort(key=lambda match: (match.pattern.owner, match.first, not match.exact))
         return partials, tuple(matches)
 
-    def _enter(
+    def _go_on(
         self,
-        number: int,
-        node: int,
-        gaps: int,
-        first: int,
-        reading: str,
-        exact: bool,
+        partial: Partial,
+        readings: Iterable[tuple[str, bool]],
         ordinal: int,
         alive: dict[tuple[int, int, int], Partial],
         matches: list[Match],
     ) -> None:
-        """Go on from a node of a trie by one word, if a phrase does."""
+        """Go on with a half-said phrase by one word, if it has that word next."""
+        number, node, gaps, first, so_far = partial
         trie = self._tries[number]
-        child = trie.children[node].get(reading)
-        if child is None:
-            return
-        for pattern in trie.ends[child]:
-            matches.append(Match(pattern, first, ordinal, exact))
-        if trie.children[child]:
-            _keep(alive, Partial(number, child, gaps, first, exact))
+        children = trie.children[node]
+        for reading, exact in readings:
+            child = children.get(reading)
+            if child is None:
+                continue
+            exact = exact and so_far
+            for pattern in trie.ends[child]:
+                matches.append(Match(pattern, first, ordinal, exact))
+            if trie.children[child]:
+                _keep(alive, Partial(number, child, gaps, first, exact))
 
 
 def _keep(alive: dict[tuple[int, int, int], Partial], partial: Partial) -> None:
