@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from rules.backtest import Decision, Review
 from rules.cases import sentence_events
 from rules.engine import Engine
 from rules.errors import RuleInputError
@@ -31,12 +32,30 @@ class _SegmentModel(BaseModel):
         return self
 
 
+class _ReviewModel(BaseModel):
+    model_config = ConfigDict(extra="ignore")  # notes and names of reviewers are not needed
+
+    rule: str
+    speaker: str | None = None
+    start: float = Field(ge=0, allow_inf_nan=False)
+    end: float = Field(gt=0, allow_inf_nan=False)
+    verdict: Literal["confirmed", "false_alarm", "escalated"]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError("end must be later than start")
+        return self
+
+
 class _RecordModel(BaseModel):
     model_config = ConfigDict(extra="ignore")  # data sets carry labels beside the text
 
     id: str | int
     text: str | None = None
     segments: list[_SegmentModel] | None = None
+    masked: bool = False
+    reviews: list[_ReviewModel] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
@@ -55,6 +74,8 @@ class Record:
     id: str | int
     timeline: bool
     events: tuple[Event, ...] = field(repr=False)
+    is_masked: bool = False  # personal data is covered in the text
+    reviews: tuple[Review, ...] = ()
 
 
 def parse_record(line: str) -> Record:
@@ -76,9 +97,24 @@ def parse_record(line: str) -> Record:
         name = ".".join(str(part) for part in fault["loc"])
         said = str(fault["msg"]).removeprefix("Value error, ")
         raise RuleInputError(f"{name}: {said}" if name else said) from None
-    if model.segments is None:
-        return Record(id=model.id, timeline=False, events=sentence_events(model.text or ""))
-    return Record(id=model.id, timeline=True, events=tuple(_segment_events(model.segments)))
+    segments = model.segments
+    return Record(
+        id=model.id,
+        timeline=segments is not None,
+        events=sentence_events(model.text or "")
+        if segments is None
+        else tuple(_segment_events(segments)),
+        is_masked=model.masked,
+        reviews=tuple(
+            Review(
+                rule_id=review.rule,
+                speaker=review.speaker,
+                span=Span(review.start, review.end),
+                decision=Decision(review.verdict),
+            )
+            for review in model.reviews
+        ),
+    )
 
 
 def _segment_events(segments: list[_SegmentModel]) -> Iterator[Event]:

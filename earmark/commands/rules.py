@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from earmark.commands import rules_explain
+from earmark.commands import rules_backtest, rules_explain
 from earmark.errors import BadInputError
 from rules.cases import Case, CaseResult, load_cases, rule_files_of, run_case
 from rules.errors import RuleInputError, RuleLoadError
@@ -38,6 +38,7 @@ def command() -> None:
     """  # noqa: D301
 
 
+command.add_command(rules_backtest.command)
 command.add_command(rules_explain.command)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
+from earmark.commands.record_lines import records
 from earmark.errors import BadInputError
 from rules.cases import rule_files_of, sentence_events
-from rules.errors import RuleInputError
 from rules.explain import Explanation, Finding, explain
 from rules.loader import load_rulebook
 from rules.masking import mask_numbers
-from rules.records import Record, parse_record
+from rules.records import Record
 from rules.rulebook import Rule, Rulebook
 
 
@@ -70,24 +70,8 @@ def _chosen(rulebook: Rulebook, rule_ids: tuple[str, ...]) -> tuple[Rule, ...]:
 def _records(text: str | None, transcript: Path | None) -> Iterator[Record]:
     if text is not None:
         yield Record(id="text", timeline=False, events=sentence_events(text))
-        return
-    name = "standard input" if str(transcript) == "-" else str(transcript)
-    try:
-        with click.open_file(str(transcript), "rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    yield parse_record(line.decode("utf-8-sig"))
-                except UnicodeDecodeError:
-                    raise BadInputError(f"{name}:{number}: not UTF-8 text; save it so") from None
-                except RuleInputError as exc:
-                    raise BadInputError(f"{name}:{number}: {exc}") from None
-    except OSError as exc:
-        if isinstance(exc, BrokenPipeError):
-            raise
-        reason = exc.strerror or "cannot be read"
-        raise BadInputError(f"{name}: {reason}; give a file of JSON lines") from None
+    if transcript is not None:
+        yield from records(transcript)
 
 
 def _show(record: Record, explanation: Explanation) -> None:

@@ -25,7 +25,7 @@ def failure(result: Result) -> tuple[int | None, str]:
     return exit_code_of(result.exception), str(result.exception)
 
 
-@pytest.mark.parametrize("name", ["lint", "test", "scan"])
+@pytest.mark.parametrize("name", ["lint", "test", "scan", "backtest"])
 def test_help_teaches_with_an_example(name: str) -> None:
     """Each subcommand explains itself with a command line that can be copied."""
     result = run(name, "--help")
@@ -195,4 +195,4 @@ def test_missing_input_and_rules(tmp_path: Path) -> None:
 def test_command_is_a_group() -> None:
     """The command finds its subcommands under the names that people type."""
     assert isinstance(command, click.Group)
-    assert sorted(command.commands) == ["explain", "lint", "scan", "test"]
+    assert sorted(command.commands) == ["backtest", "explain", "lint", "scan", "test"]
