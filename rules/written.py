@@ -1,0 +1,241 @@
+"""Hearing what is written or spelled: dates, addresses, phones, accounts, licences, word by word.
+
+A run of words that may belong together is gathered and judged once no next word can extend it: a
+word that does not fit, a silence, or the end. How words were cut into utterances changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from rules.clues import Clue, clues
+from rules.detectors import address, crypto, date, iban, ip, licence, phone
+from rules.detectors.passage import Detector, Find, Passage, bare
+from rules.numbers import NumberWord, Topics
+from rules.spelling import spell
+from rules.types import Entity, Span, TextRange
+
+PAUSE_S = 1.5  # a silence after which a run is taken as complete
+MAX_RUN_WORDS = 40
+KEPT_WORDS = 12  # remembered before a run, for what was announced
+
+_OPENS_OR_JOINS = int(Clue.OPENS | Clue.JOINS)
+_SPOKEN = int(Clue.NUMBER | Clue.LETTER)
+_MAIL_HOSTS = frozenset(
+    """gmail.com googlemail.com yahoo.com ymail.com outlook.com hotmail.com hotmail.co.uk live.com
+    msn.com aol.com icloud.com me.com mac.com proton.me protonmail.com gmx.com gmx.de mail.com
+    comcast.net verizon.net att.net sbcglobal.net btinternet.com""".split()
+)
+_MAIL_WORDS = frozenset(
+    "email e-mail emails mail mails address write send invoice forward copy cc".split()
+)
+_STOPS = frozenset({"the", "a", "an", "of", "and", "in", "on", "is", "it", "to", "my", "your"})
+
+# In the order in which they take what they find; the phone is last, since so much looks like one.
+_DETECTORS: tuple[tuple[str, Detector], ...] = (
+    (address.EMAIL, address.emails),
+    (address.URL, address.urls),
+    (ip.ENTITY, ip.ip_addresses),
+    (crypto.ENTITY, crypto.wallets),
+    (iban.ENTITY, iban.ibans),
+    (licence.ENTITY, licence.licences),
+    (date.ENTITY, date.dates),
+    (phone.ENTITY, phone.phones),
+)
+_SPELLED = (
+    (address.EMAIL, address.emails),
+    (address.URL, address.urls),
+    (ip.ENTITY, ip.ip_addresses),
+)
+ENTITIES = frozenset(name for name, _ in _DETECTORS)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenMemory:
+    """The speaker's last words; the last `n_open` of them are a run that is still open."""
+
+    words: tuple[NumberWord, ...] = field(default=(), repr=False)
+    n_open: int = 0
+
+
+EMPTY = WrittenMemory()
+
+
+class WrittenListener:
+    """Finds the wanted kinds of written data; holds no memory of any speaker."""
+
+    def __init__(self, wanted: frozenset[str]) -> None:
+        self._wanted = wanted & ENTITIES
+
+    def on_word(
+        self, memory: WrittenMemory, said: NumberWord, topics: Topics
+    ) -> tuple[WrittenMemory, tuple[Entity, ...]]:
+        """Hear one word."""
+        if not self._wanted:
+            return memory, ()
+        found = clues(said.word.text)
+        words = memory.words
+        n_open = memory.n_open
+        entities: tuple[Entity, ...] = ()
+        if n_open:
+            last = words[-1].word
+            if said.word.span.start_s - last.span.end_s > PAUSE_S:
+                entities = self._judge(words, n_open, "", last.span.end_s + PAUSE_S)
+                n_open = 0
+            elif n_open < MAX_RUN_WORDS and _goes_on(found, clues(last.text)):
+                n_open += 1
+            else:
+                after = bare(said.word.text)
+                entities = self._judge(words, n_open, after, said.word.span.end_s)
+                n_open = 0
+        if not n_open:
+            words = words[-KEPT_WORDS:]
+            if not found & Clue.OPENS:
+                return WrittenMemory((*words, said)), entities
+            n_open = 1 + _n_before(words, said, found)
+        words = (*words, said)
+        if found & (Clue.ATOM | Clue.ENDS):
+            entities += self._judge(words, n_open, "", said.word.span.end_s)
+            n_open = 0
+        return WrittenMemory(words, n_open), entities
+
+    def on_silence(
+        self, memory: WrittenMemory, speaker: str | None, until_s: float, topics: Topics
+    ) -> tuple[WrittenMemory, tuple[Entity, ...]]:
+        """Learn that the speaker said no more before `until_s`."""
+        if not memory.n_open:
+            return memory, ()
+        due_s = memory.words[-1].word.span.end_s + PAUSE_S
+        if until_s <= due_s:
+            return memory, ()
+        return WrittenMemory(memory.words), self._judge(memory.words, memory.n_open, "", due_s)
+
+    def on_end(
+        self, memory: WrittenMemory, speaker: str | None, at_s: float, topics: Topics
+    ) -> tuple[WrittenMemory, tuple[Entity, ...]]:
+        """Learn that nothing more will be said."""
+        if not memory.n_open:
+            return memory, ()
+        return WrittenMemory(memory.words), self._judge(memory.words, memory.n_open, "", at_s)
+
+    def _judge(
+        self, words: tuple[NumberWord, ...], n_open: int, after: str, at_s: float
+    ) -> tuple[Entity, ...]:
+        run = words[-n_open:]
+        before = tuple(bare(said.word.text) for said in words[-n_open - KEPT_WORDS : -n_open])
+        passage = Passage(text=" ".join(said.word.text for said in run), before=before, after=after)
+        finds: tuple[Find, ...] = ()
+        if any(clues(said.word.text) & Clue.SYMBOL for said in run):
+            finds = _spelled(passage)
+        passage = passage.without(finds)
+        for _, detect in _DETECTORS:
+            more = tuple(detect(passage))
+            if more:
+                finds += more
+                passage = passage.without(more)
+        return tuple(
+            _entity(find, run, at_s)
+            for find in sorted(finds, key=lambda find: find.start)
+            if find.type in self._wanted
+        )
+
+
+def _goes_on(found: int, last: int) -> bool:
+    return bool(found & (_OPENS_OR_JOINS | Clue.SYMBOL)) or bool(last & Clue.SYMBOL)
+
+
+def _n_before(words: Sequence[NumberWord], said: NumberWord, found: int) -> int:
+    """How many words before an opening word belong to it."""
+    n = 0
+    start_s = said.word.span.start_s
+    wanted = bool(found & Clue.DOT)
+    atom = bool(found & Clue.ATOM)
+    for other in reversed(words):
+        if start_s - other.word.span.end_s > PAUSE_S:
+            break
+        clue = clues(other.word.text)
+        text = bare(other.word.text)
+        if other.word.text.endswith((".", "?", "!")):
+            break
+        fits = (
+            wanted
+            or (atom and text == "at")
+            or (bool(clue & Clue.SYMBOL) and bool(found & Clue.DOT))
+            or bool(found & Clue.DOT and clue & _SPOKEN)
+            or (bool(found & Clue.MONTH) and bool(clue & Clue.NUMBER or text in {"of", "the"}))
+        )
+        if not fits:
+            break
+        wanted = bool(clue & Clue.SYMBOL) and not (text == "at" and n and not found & Clue.DOT and not atom)
+        n += 1
+        start_s = other.word.span.start_s
+    return n
+
+
+def _spelled(passage: Passage) -> tuple[Find, ...]:
+    spelling = spell(passage.text)
+    finds: tuple[Find, ...] = ()
+    spelled = Passage(text=spelling.text, before=passage.before, after=passage.after)
+    for _, detect in _SPELLED:
+        for find in detect(spelled):
+            if find.type == address.EMAIL and not _is_address(find, passage.before):
+                # "look at example dot com": the host is still a host
+                at = find.start + find.value.index("@")
+                text = spelled.text[:at] + " " + spelled.text[at + 1 :]
+                spelled = replace(spelled, text=text)
+            elif not _is_plain(find):
+                finds += (find,)
+        spelled = spelled.without(finds)
+    return tuple(
+        Find(
+            find.type,
+            spelling.starts[find.start],
+            spelling.ends[find.end - 1],
+            find.value.casefold(),
+            find.score,
+        )
+        for find in finds
+    )
+
+
+def _is_address(find: Find, before: tuple[str, ...]) -> bool:
+    """Whether "somebody at example dot com" is an address, and not a place to look at."""
+    local, _, host = find.value.partition("@")
+    return (
+        host in _MAIL_HOSTS
+        or not local.isalpha()
+        or not _MAIL_WORDS.isdisjoint(before[-KEPT_WORDS:])
+    )
+
+
+def _is_plain(find: Find) -> bool:
+    """Whether a host of one word and an ending is ordinary talk, such as "the dot net"."""
+    return find.type == address.URL and find.value.partition(".")[0].casefold() in _STOPS
+
+
+def _entity(find: Find, run: Sequence[NumberWord], at_s: float) -> Entity:
+    ranges: dict[str, tuple[int, int]] = {}
+    used: list[Span] = []
+    start = 0
+    for said in run:
+        end = start + len(said.word.text)
+        if start < find.end and find.start < end:
+            first = said.word.start_chars + max(0, find.start - start)
+            last = said.word.start_chars + min(end, find.end) - start
+            known, _ = ranges.get(said.utterance_id, (first, last))
+            ranges[said.utterance_id] = (known, last)
+            used.append(said.word.span)
+        start = end + 1
+    return Entity(
+        type=find.type,
+        value=find.value,
+        speaker=run[0].speaker,
+        span=Span(min(span.start_s for span in used), max(span.end_s for span in used)),
+        parts=tuple(
+            TextRange(utterance_id=utterance_id, start_chars=first, end_chars=last)
+            for utterance_id, (first, last) in ranges.items()
+        ),
+        score=find.score,
+        at_s=at_s,
+    )
