@@ -63,7 +63,8 @@ def spell(text: str) -> Spelling:
 
 
 def _glued(left: _Piece, right: _Piece) -> bool:
-    return left.sign or right.sign or (left.spelled and right.spelled)
+    both = left.spelled and right.spelled
+    return left.sign or right.sign or (both and left.written.isdigit() == right.written.isdigit())
 
 
 def _pieces(text: str) -> list[_Piece]:

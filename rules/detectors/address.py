@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rules.detectors.domain import BARE_DOMAIN, has_known_ending, is_doubtful
+from rules.detectors.domain import BARE_DOMAIN, has_known_ending, is_doubtful, is_file
 from rules.detectors.passage import Find, Passage
 
 EMAIL = "EMAIL_ADDRESS"
@@ -52,8 +52,9 @@ def urls(passage: Passage) -> Iterator[Find]:
         if match.start() < reached or not has_known_ending(host):
             continue
         named = not _WEB_WORDS.isdisjoint(passage.words_before(match.start())[-_REACH_WORDS:])
-        doubtful = is_doubtful(host) and not named and not match.group("rest").startswith("/")
-        if doubtful and host[1:].islower():
+        bare_host = not named and not match.group("rest").startswith("/")
+        doubtful = bare_host and is_doubtful(host)
+        if (doubtful and host[1:].islower()) or (bare_host and is_file(host)):
             continue
         end = _end(text, match.start(), match.end())
         score = SCORE_DOUBTFUL if doubtful else SCORE_DOMAIN

@@ -32,10 +32,11 @@ ventures vet video villas vip vision watch wiki win wine work works world yoga z
 example test invalid localhost"""
 _DOUBTFUL = frozenset(
     """ac ad ai am as at be by do go id im in is it la ma me ms mt my na ne no pa pm re sc so st
-    to tv us va py md sh rs pl ps cc ml cat plus work live love care cool help house land life
+    to tv us va cat plus work live love care cool help house land life
     money news party post press report run sale school show space style team test today tools top
     town trade video watch win works world zone name family fun games group health host""".split()
 )
+_OF_FILES = frozenset("py md sh rs pl ps cc ml mm".split())
 ENDINGS = frozenset((_COUNTRIES + " " + _GENERIC).split())
 
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
@@ -51,6 +52,12 @@ def has_known_ending(host: str) -> bool:
 
 
 def is_doubtful(host: str) -> bool:
-    """Whether a host might as well be two words, or the name of a file."""
+    """Whether a host might as well be two words."""
     name, _, ending = host.rpartition(".")
     return ending.casefold() in _DOUBTFUL and "." not in name
+
+
+def is_file(host: str) -> bool:
+    """Whether a host might as well be the name of a file, such as "setup.py"."""
+    name, _, ending = host.rpartition(".")
+    return ending.casefold() in _OF_FILES and "." not in name

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rules.detectors.passage import Find, Passage, bare
+from rules.detectors.passage import Find, Passage
 
 ENTITY = "PHONE_NUMBER"
 
@@ -32,6 +32,7 @@ _STRETCH = re.compile(
     re.IGNORECASE,
 )
 _GROUP = re.compile(r"\S+")
+_LABEL = re.compile(r"[ \-(]{1,3}([A-Za-z]+)")
 _SEPARATORS = re.compile(r"[\s().\-/\u2011\u2013]+")
 
 _STRONG = tuple(
@@ -39,6 +40,7 @@ _STRONG = tuple(
     for form in (
         r"\+[0-9]{1,3}(?:[ .\-/]?\(?[0-9]{1,5}\)?){2,6}",
         r"\+[0-9]{8,15}",
+        r"\(\+[0-9]{1,3}\)(?:[ .\-]?[0-9]{2,9}){1,5}",
         r"00[1-9][0-9]{0,2}(?:[ .\-][0-9]{2,5}){2,5}",
         r"(?:1[ .\-]?)?\([2-9][0-9]{2}\) ?[0-9]{3}[ .\-]?[0-9]{4}",
         r"(?:1[ .\-])?[2-9][0-9]{2}([ .\-])[2-9][0-9]{2}\1[0-9]{4}",
@@ -112,8 +114,8 @@ def _score(shape: _Shape, expected: bool | None) -> float | None:
 
 def _expected(passage: Passage, start: int, end: int) -> bool | None:
     """Whether the words around say that this is a phone number; None = they say nothing."""
-    behind = passage.text[end:].split() or [passage.after]
-    if behind and bare(behind[0]).strip("-()") in _WORDS_BEHIND:
+    behind = _LABEL.match(f"{passage.text[end:]} {passage.after}")
+    if behind is not None and behind.group(1).casefold() in _WORDS_BEHIND:
         return True
     for word in reversed(passage.words_before(start)[-REACH_WORDS:]):
         stem = word.removesuffix("'s").rstrip("#")
