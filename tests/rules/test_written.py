@@ -47,7 +47,9 @@ def test_rates_on_the_development_set() -> None:
         wrong.update(name for name, *_ in got - expected)
         missed.update(name for name, *_ in expected - got)
         if got != expected:
-            misses.append(f"{row['id']}: got {sorted(got - expected)}, not {sorted(expected - got)}")
+            misses.append(
+                f"{row['id']}: got {sorted(got - expected)}, not {sorted(expected - got)}"
+            )
         n_harmless += not expected
         n_flagged += not expected and bool(got)
     table = rates(right, wrong, missed)

@@ -296,7 +296,9 @@ class Maker:
         return ":".join(f"{self._random.randrange(1, 65536):x}" for _ in range(8))
 
     def _iban(self) -> str:
-        form = self._random.choice(("GB??????##############", "DE##################", "NO###########"))
+        form = self._random.choice(
+            ("GB??????##############", "DE##################", "NO###########")
+        )
         country, body = form[:2], self._drawn(form[2:].replace("??????", "????")).upper()
         number = country + iban.calc_check_digits(country + "00" + body) + body
         return iban.format(number) if self._random.random() < 0.4 else number
