@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from rules.detectors.calendar import MONTH_WORDS, NUMBER_WORDS, ORDINAL_WORDS, WEEKDAY_WORDS
 from rules.detectors.domain import BARE_DOMAIN, has_known_ending
+from rules.detectors.passage import word_set
 
 REMEMBERED_FORMS = 16_384
 MAX_WORD_CHARS = 2_048  # longer "words" are pasted data; nobody says or writes such a thing
@@ -32,11 +33,11 @@ class Clue(IntFlag):
     LETTER = 256  # a letter, spelled
 
 
-_JOINING = frozenset(
+_JOINING = word_set(
     """of the and am pm a.m p.m o'clock noon midnight ext extension x utc gmt est edt pst pdt cet
-    hundred thousand double www http https""".split()
+    hundred thousand double www http https"""
 )
-_SYMBOLS = frozenset("at dot slash dash hyphen underscore colon plus minus point".split())
+_SYMBOLS = word_set("at dot slash dash hyphen underscore colon plus minus point")
 _EDGES = "\"'.,;:!?()[]{}<>\u2019\u2018\u201c\u201d\u2026"
 _AT_SIGN = re.compile(r"\w@\w")
 _IBAN_GROUP = re.compile(r"[A-Z]{1,4}")
@@ -87,7 +88,9 @@ def _of_word(text: str, said: str) -> Clue:
         return Clue.OPENS
     if said in _JOINING:
         return Clue.JOINS
-    if "-" in said and all(part in NUMBER_WORDS or part in ORDINAL_WORDS for part in said.split("-")):
+    if "-" in said and all(
+        part in NUMBER_WORDS or part in ORDINAL_WORDS for part in said.split("-")
+    ):
         return Clue.JOINS | Clue.NUMBER
     plain = text.strip(_EDGES)
     if len(plain) in _LICENCE_LETTERS and _SPELLED_LICENCE.fullmatch(plain):

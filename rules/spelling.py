@@ -1,4 +1,4 @@
-"""Addresses said aloud: "john dot smith at gmail dot com" as john.smith@gmail.com, with the way back.
+"""Addresses said aloud: "jo dot smith at gmail dot com" as jo.smith@gmail.com, with the way back.
 
 Words that stand for a sign are turned into it and glued to their neighbours; numbers beside them
 become digits. Every character of the result knows the words it came from.
@@ -63,7 +63,8 @@ def spell(text: str) -> Spelling:
 
 
 def _glued(left: _Piece, right: _Piece) -> bool:
-    return left.sign or right.sign or (left.spelled and right.spelled)
+    both = left.spelled and right.spelled
+    return left.sign or right.sign or (both and left.written.isdigit() == right.written.isdigit())
 
 
 def _pieces(text: str) -> list[_Piece]:

@@ -11,25 +11,30 @@ from dataclasses import dataclass, field, replace
 
 from rules.clues import Clue, clues
 from rules.detectors import address, crypto, date, iban, ip, licence, phone
-from rules.detectors.passage import Detector, Find, Passage, bare
+from rules.detectors.passage import Detector, Find, Passage, bare, word_set
 from rules.numbers import NumberWord, Topics
 from rules.spelling import spell
 from rules.types import Entity, Span, TextRange
 
 PAUSE_S = 1.5  # a silence after which a run is taken as complete
 MAX_RUN_WORDS = 40
+MIN_CHARS = 4  # of the shortest thing that one word can be: a year
+MAX_IDLE_WORDS = 24  # cutting costs more than keeping, so it is done every twelfth word
 KEPT_WORDS = 12  # remembered before a run, for what was announced
 
-_OPENS_OR_JOINS = int(Clue.OPENS | Clue.JOINS)
+# Plain numbers: `Clue.X & …` costs a microsecond each time, and most words ask several times.
+_OPENS = int(Clue.OPENS)
+_GOES_ON = int(Clue.OPENS | Clue.JOINS | Clue.SYMBOL)
+_COMPLETE = int(Clue.ATOM | Clue.ENDS)
 _SPOKEN = int(Clue.NUMBER | Clue.LETTER)
-_MAIL_HOSTS = frozenset(
+_SYMBOL, _DOT, _ATOM = int(Clue.SYMBOL), int(Clue.DOT), int(Clue.ATOM)
+_MONTH, _NUMBER = int(Clue.MONTH), int(Clue.NUMBER)
+_MAIL_HOSTS = word_set(
     """gmail.com googlemail.com yahoo.com ymail.com outlook.com hotmail.com hotmail.co.uk live.com
     msn.com aol.com icloud.com me.com mac.com proton.me protonmail.com gmx.com gmx.de mail.com
-    comcast.net verizon.net att.net sbcglobal.net btinternet.com""".split()
+    comcast.net verizon.net att.net sbcglobal.net btinternet.com"""
 )
-_MAIL_WORDS = frozenset(
-    "email e-mail emails mail mails address write send invoice forward copy cc".split()
-)
+_MAIL_WORDS = word_set("email e-mail emails mail mails address write send invoice forward copy cc")
 _STOPS = frozenset({"the", "a", "an", "of", "and", "in", "on", "is", "it", "to", "my", "your"})
 
 # In the order in which they take what they find; the phone is last, since so much looks like one.
@@ -90,12 +95,13 @@ class WrittenListener:
                 entities = self._judge(words, n_open, after, said.word.span.end_s)
                 n_open = 0
         if not n_open:
-            words = words[-KEPT_WORDS:]
-            if not found & Clue.OPENS:
+            if len(words) >= MAX_IDLE_WORDS:
+                words = words[-KEPT_WORDS:]
+            if not found & _OPENS:
                 return WrittenMemory((*words, said)), entities
             n_open = 1 + _n_before(words, said, found)
         words = (*words, said)
-        if found & (Clue.ATOM | Clue.ENDS):
+        if found & _COMPLETE:
             entities += self._judge(words, n_open, "", said.word.span.end_s)
             n_open = 0
         return WrittenMemory(words, n_open), entities
@@ -123,10 +129,12 @@ class WrittenListener:
         self, words: tuple[NumberWord, ...], n_open: int, after: str, at_s: float
     ) -> tuple[Entity, ...]:
         run = words[-n_open:]
+        if n_open == 1 and len(run[0].word.text) < MIN_CHARS:
+            return ()
         before = tuple(bare(said.word.text) for said in words[-n_open - KEPT_WORDS : -n_open])
         passage = Passage(text=" ".join(said.word.text for said in run), before=before, after=after)
         finds: tuple[Find, ...] = ()
-        if any(clues(said.word.text) & Clue.SYMBOL for said in run):
+        if any(clues(said.word.text) & _SYMBOL for said in run):
             finds = _spelled(passage)
         passage = passage.without(finds)
         for _, detect in _DETECTORS:
@@ -142,35 +150,35 @@ class WrittenListener:
 
 
 def _goes_on(found: int, last: int) -> bool:
-    return bool(found & (_OPENS_OR_JOINS | Clue.SYMBOL)) or bool(last & Clue.SYMBOL)
+    return bool(found & _GOES_ON) or bool(last & _SYMBOL)
 
 
 def _n_before(words: Sequence[NumberWord], said: NumberWord, found: int) -> int:
     """How many words before an opening word belong to it."""
+    if not found & (_DOT | _ATOM | _MONTH):
+        return 0
     n = 0
     start_s = said.word.span.start_s
-    wanted = bool(found & Clue.DOT)
-    atom = bool(found & Clue.ATOM)
-    for other in reversed(words):
-        if start_s - other.word.span.end_s > PAUSE_S:
+    wanted = bool(found & _DOT)  # "dot" needs the word before it, whatever it is
+    for other in reversed(words[-KEPT_WORDS:]):
+        text = other.word.text
+        if start_s - other.word.span.end_s > PAUSE_S or text.endswith((".", "?", "!")):
             break
-        clue = clues(other.word.text)
-        text = bare(other.word.text)
-        if other.word.text.endswith((".", "?", "!")):
+        clue = clues(text)
+        if not (wanted or _leads_to(found, clue, bare(text))):
             break
-        fits = (
-            wanted
-            or (atom and text == "at")
-            or (bool(clue & Clue.SYMBOL) and bool(found & Clue.DOT))
-            or bool(found & Clue.DOT and clue & _SPOKEN)
-            or (bool(found & Clue.MONTH) and bool(clue & Clue.NUMBER or text in {"of", "the"}))
-        )
-        if not fits:
-            break
-        wanted = bool(clue & Clue.SYMBOL) and not (text == "at" and n and not found & Clue.DOT and not atom)
+        wanted = bool(clue & _SYMBOL)
         n += 1
         start_s = other.word.span.start_s
     return n
+
+
+def _leads_to(found: int, clue: int, text: str) -> bool:
+    if found & _DOT:
+        return bool(clue & (_SYMBOL | _SPOKEN))
+    if found & _MONTH:
+        return bool(clue & _NUMBER) or text in {"of", "the"}
+    return text == "at"  # "somebody at example.com"
 
 
 def _spelled(passage: Passage) -> tuple[Find, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rules.detectors.domain import BARE_DOMAIN, has_known_ending, is_doubtful
-from rules.detectors.passage import Find, Passage
+from rules.detectors.domain import BARE_DOMAIN, has_known_ending, is_doubtful, is_file
+from rules.detectors.passage import Find, Passage, word_set
 
 EMAIL = "EMAIL_ADDRESS"
 URL = "URL"
@@ -23,15 +23,17 @@ _EMAIL = re.compile(
 )
 _LINK = re.compile(r"(?:(?:https?|ftp)://|(?<![\w.@/-])www\.)[^\s<>\"\x00|\\^`{}]+", re.IGNORECASE)
 _TRAILING = ".,;:!?'\"\u2019\u201d\u2026*"
-_WEB_WORDS = frozenset(
+_WEB_WORDS = word_set(
     """website websites site url link page web homepage blog domain online visit browse photo files
-    posted portal address""".split()
+    posted portal address"""
 )
 _REACH_WORDS = 8
 
 
 def emails(passage: Passage) -> Iterator[Find]:
     """E-mail addresses."""
+    if "@" not in passage.text:
+        return
     for match in _EMAIL.finditer(passage.text):
         if not match.group("local").endswith("."):
             yield Find(EMAIL, match.start(), match.end(), match.group().casefold(), SCORE_EMAIL)
@@ -40,6 +42,8 @@ def emails(passage: Passage) -> Iterator[Find]:
 def urls(passage: Passage) -> Iterator[Find]:
     """Web addresses: links, and bare hosts such as "example.co.uk"."""
     text = passage.text
+    if "." not in text and "://" not in text:
+        return
     reached = 0
     for match in _LINK.finditer(text):
         end = _end(text, match.start(), match.end())
@@ -52,8 +56,9 @@ def urls(passage: Passage) -> Iterator[Find]:
         if match.start() < reached or not has_known_ending(host):
             continue
         named = not _WEB_WORDS.isdisjoint(passage.words_before(match.start())[-_REACH_WORDS:])
-        doubtful = is_doubtful(host) and not named and not match.group("rest").startswith("/")
-        if doubtful and host[1:].islower():
+        bare_host = not named and not match.group("rest").startswith("/")
+        doubtful = bare_host and is_doubtful(host)
+        if (doubtful and host[1:].islower()) or (bare_host and is_file(host)):
             continue
         end = _end(text, match.start(), match.end())
         score = SCORE_DOUBTFUL if doubtful else SCORE_DOMAIN
@@ -65,7 +70,7 @@ def _end(text: str, start: int, end: int) -> int:
     while end > start:
         last = text[end - 1]
         unopened = last in ")]" and text.count(last, start, end) > text.count(
-            "([" [")]".index(last)], start, end
+            "(["[")]".index(last)], start, end
         )
         if last not in _TRAILING and not unopened:
             return end

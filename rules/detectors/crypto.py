@@ -16,6 +16,7 @@ ENTITY = "CRYPTO"
 
 SCORE = 1.0
 SCORE_UNCHECKED = 0.8  # the form allows no check
+MIN_CHARS = 14  # of a Bech32 address
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -29,6 +30,8 @@ _CHECK_VALUES = (1, 0x2BC830A3)  # Bech32, Bech32m
 def wallets(passage: Passage) -> Iterator[Find]:
     """Addresses whose check digits are right, where there are any."""
     text = passage.text
+    if len(text) < MIN_CHARS:
+        return
     for match in _OLD.finditer(text):
         if _is_base58(match.group()):
             yield Find(ENTITY, match.start(), match.end(), match.group(), SCORE)

@@ -1,4 +1,4 @@
-"""Dates and times: in digits, with names of months, and spoken ("march third nineteen eighty five").
+"""Dates and times: in digits, with names of months, and spoken ("march third twenty twenty").
 
 A date and the time written right behind it are one find; what only makes sense on the day it is
 said ("yesterday", "next week") names nobody's birthday and is none. Numeric dates are read as in
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from rules.detectors.calendar import MONTH_WORDS, MONTHS, NUMBER_WORDS, ORDINAL_WORDS, WEEKDAYS
-from rules.detectors.passage import Find, Passage
+from rules.detectors.passage import Find, Passage, word_set
 
 ENTITY = "DATE_TIME"
 
@@ -38,7 +38,8 @@ _YEAR = rf"(?P<year>(?:1[6-9]|20)[0-9]{{2}}(?![\w:/-])|['\u2019][0-9]{{2}}\b|{_S
 _ZONE = r"(?: ?(?:Z|UTC|GMT|[ECMP][SD]T|CET|[+-][0-9]{2}:?[0-9]{2})\b)?"
 _MERIDIEM = r"(?:[ap]\.m\.|[ap]\.?m\b)"
 _CLOCK = (
-    rf"[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{{1,6}})?)?(?: ?{_MERIDIEM})?{_ZONE}(?![\w:])"
+    r"[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
+    rf"(?: ?{_MERIDIEM})?{_ZONE}(?!\w|:[0-9])"
 )
 _TIME = rf"(?:{_CLOCK}|(?:1[0-2]|0?[1-9]) ?(?:{_MERIDIEM}|o['\u2019]clock\b))"
 _LEAD = rf"(?:{_WEEKDAY},? )?"
@@ -64,13 +65,17 @@ _MONTH_DAY = re.compile(rf"{_LEFT}(?:0?[1-9]|1[0-2])/(?:[0-2]?[0-9]|3[01])(?![\w
 _YEAR_ALONE = re.compile(rf"{_LEFT}(?:1[6-9]|20)[0-9]{{2}}s?(?![\w%/:-]|[.,][0-9])")
 _MONTH_ALONE = re.compile(rf"(?<![\w-])(?:{'|'.join(MONTHS)})\b(?!-)", re.IGNORECASE)
 
-_BEFORE_DATES = frozenset("on by since until till dated due before after from born expires".split())
-_BEFORE_YEARS = frozenset(
+# Most passages hold neither a name nor a time: these are quick to say so.
+_NAMES = re.compile(rf"\b(?:{_ANY_MONTH}|{'|'.join(WEEKDAYS)})", re.IGNORECASE)
+_TIME_SIGN = re.compile(r":|[ap]\.?m|clock", re.IGNORECASE)
+
+_BEFORE_DATES = word_set("on by since until till dated due before after from born expires")
+_BEFORE_YEARS = word_set(
     """in since of during by from until till before after circa around early late mid between
-    year through born to and class fall spring summer winter autumn back""".split()
+    year through born to and class fall spring summer winter autumn back"""
 )
 _BEFORE_A_YEAR = frozenset({"a", "an", "the"})  # "a 2001 film": unless it counts something
-_BEFORE_MONTHS = frozenset("in since until till by of during last next this every from".split())
+_BEFORE_MONTHS = word_set("in since until till by of during last next this every from")
 _COUNTED = re.compile(
     r" (?:\w+ )?(?:dollars?|euros?|pounds?|people|miles?|km|kg|items?|units?|points?|calories"
     r"|steps?|words?|hours?|minutes?|seconds?|days?|shares?|customers?|users?|employees|copies"
@@ -91,29 +96,36 @@ def dates(passage: Passage) -> Iterator[Find]:
 def _all(passage: Passage) -> Iterator[Find]:
     text = passage.text
     has_digit = any(char.isdigit() for char in text)
-    if has_digit:
+    if has_digit and ("-" in text or "/" in text or "." in text):
         for match in _IN_DIGITS.finditer(text):
             yield from _numeric(match)
-    for pattern in _NAMED:
-        for match in pattern.finditer(text):
-            yield from _named(match)
-    for match in _WEEKDAY_ALONE.finditer(text):
-        yield _find(match, SCORE_PART)
-    for match in _MONTH_ALONE.finditer(text):
-        if _last_before(passage, match) in _BEFORE_MONTHS and _is_name(match.group()):
-            yield _find(match, SCORE_PART)
+    if _NAMES.search(text):
+        yield from _with_names(passage)
     if not has_digit:
         return
-    for match in _TIME_ALONE.finditer(text):
-        yield _find(match, SCORE_PART)
-    for match in _MONTH_YEAR.finditer(text):
-        yield _find(match, SCORE_PART)
-    for match in _MONTH_DAY.finditer(text):
-        if _last_before(passage, match) in _BEFORE_DATES:
+    if _TIME_SIGN.search(text):
+        for match in _TIME_ALONE.finditer(text):
             yield _find(match, SCORE_PART)
+    if "/" in text:
+        for match in _MONTH_YEAR.finditer(text):
+            yield _find(match, SCORE_PART)
+        for match in _MONTH_DAY.finditer(text):
+            if _last_before(passage, match) in _BEFORE_DATES:
+                yield _find(match, SCORE_PART)
     for match in _YEAR_ALONE.finditer(text):
         if _is_year(match, passage):
             yield _find(match, SCORE_YEAR)
+
+
+def _with_names(passage: Passage) -> Iterator[Find]:
+    for pattern in _NAMED:
+        for match in pattern.finditer(passage.text):
+            yield from _named(match)
+    for match in _WEEKDAY_ALONE.finditer(passage.text):
+        yield _find(match, SCORE_PART)
+    for match in _MONTH_ALONE.finditer(passage.text):
+        if _last_before(passage, match) in _BEFORE_MONTHS and _is_name(match.group()):
+            yield _find(match, SCORE_PART)
 
 
 def _last_before(passage: Passage, match: re.Match[str]) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from rules.detectors.passage import word_set
+
 _COUNTRIES = """ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn
 bo br bs bt bv bw by bz ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz
 ec ee eg er es et eu fi fj fk fm fo fr ga gd ge gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm
@@ -30,12 +32,13 @@ reviews rocks run sale school science services show social software solutions sp
 support systems team tips today tools top tours town toys trade training university vacations
 ventures vet video villas vip vision watch wiki win wine work works world yoga zone
 example test invalid localhost"""
-_DOUBTFUL = frozenset(
+_DOUBTFUL = word_set(
     """ac ad ai am as at be by do go id im in is it la ma me ms mt my na ne no pa pm re sc so st
-    to tv us va py md sh rs pl ps cc ml cat plus work live love care cool help house land life
+    to tv us va cat plus work live love care cool help house land life
     money news party post press report run sale school show space style team test today tools top
-    town trade video watch win works world zone name family fun games group health host""".split()
+    town trade video watch win works world zone name family fun games group health host"""
 )
+_OF_FILES = word_set("py md sh rs pl ps cc ml mm")
 ENDINGS = frozenset((_COUNTRIES + " " + _GENERIC).split())
 
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
@@ -51,6 +54,12 @@ def has_known_ending(host: str) -> bool:
 
 
 def is_doubtful(host: str) -> bool:
-    """Whether a host might as well be two words, or the name of a file."""
+    """Whether a host might as well be two words."""
     name, _, ending = host.rpartition(".")
     return ending.casefold() in _DOUBTFUL and "." not in name
+
+
+def is_file(host: str) -> bool:
+    """Whether a host might as well be the name of a file, such as "setup.py"."""
+    name, _, ending = host.rpartition(".")
+    return ending.casefold() in _OF_FILES and "." not in name

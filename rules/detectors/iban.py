@@ -23,6 +23,8 @@ _REACH_WORDS = 6
 
 def ibans(passage: Passage) -> Iterator[Find]:
     """Account numbers, in one piece or in groups."""
+    if len(passage.text) < MIN_CHARS:
+        return
     for match in _RUN.finditer(passage.text):
         find = _valid(match) or _near(match, passage)
         if find:
@@ -51,7 +53,11 @@ def _near(match: re.Match[str], passage: Passage) -> Find | None:
     groups = match.group().split(" ")
     end = len(groups[0])
     for group in groups[1:]:
-        if len(groups[0]) >= MIN_CHARS or len(group) > 4 or not (group.isupper() or group.isdigit()):
+        if (
+            len(groups[0]) >= MIN_CHARS
+            or len(group) > 4
+            or not (group.isupper() or group.isdigit())
+        ):
             break
         end += 1 + len(group)
     value = iban.compact(match.group()[:end]).upper()

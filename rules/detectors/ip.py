@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from rules.detectors.passage import Find, Passage
+from rules.detectors.passage import Find, Passage, word_set
 
 ENTITY = "IP_ADDRESS"
 
@@ -16,17 +16,18 @@ _IP6 = re.compile(
     r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?"
     r"(?![\w:]|\.[0-9])"
 )
-_NOT_ADDRESSES = frozenset("version versions v release build firmware section chapter clause".split())
+_NOT_ADDRESSES = word_set("version versions v release build firmware section chapter clause")
 _MIN_IP6_CHARS = 3  # "::" alone is punctuation
 
 
 def ip_addresses(passage: Passage) -> Iterator[Find]:
     """Addresses that are valid; a version number of four parts is not one."""
-    for match in _IP4.finditer(passage.text):
+    quads = _IP4.finditer(passage.text) if passage.text.count(".") >= 3 else ()
+    for match in quads:
         before = passage.words_before(match.start())
         if not (before and before[-1] in _NOT_ADDRESSES):
             yield from _valid(match)
-    if ":" in passage.text:
+    if passage.text.count(":") >= 2:
         for match in _IP6.finditer(passage.text):
             if len(match.group()) >= _MIN_IP6_CHARS:
                 yield from _valid(match)

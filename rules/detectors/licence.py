@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rules.detectors.passage import Find, Passage
+from rules.detectors.passage import Find, Passage, word_set
 
 ENTITY = "US_DRIVER_LICENSE"
 
@@ -26,17 +26,20 @@ _FORMS = re.compile(
     r"|[A-Z]{9}[0-9]{3}|[A-Z]{10}[0-9]{2}|[A-Z]{11}[0-9]|[A-Z]{12}|[A-Z]{7}[0-9]{4}\*",
     re.IGNORECASE,
 )
-_LICENCE = frozenset("license licence licenses licences permit lic".split())
-_DRIVER = frozenset("driver drivers driver's drivers' driving dmv".split())
-_SHORT = frozenset("dl dl# dlno".split())
-_OTHER = frozenset(
+_LICENCE = word_set("license licence licenses licences permit lic")
+_DRIVER = word_set("driver drivers driver's drivers' driving dmv")
+_SHORT = word_set("dl dl# dlno")
+_WORDS = _LICENCE | _SHORT
+_OTHER = word_set(
     """plate software product fishing hunting business medical marriage nursing liquor activation
-    key phone call mobile ssn social card account order invoice zip""".split()
+    key phone call mobile ssn social card account order invoice zip"""
 )
 
 
 def licences(passage: Passage) -> Iterator[Find]:
     """Licence numbers behind the words that announce them."""
+    if _WORDS.isdisjoint(passage.words_before(len(passage.text))):
+        return
     for match in _CODE.finditer(passage.text):
         said = match.group()
         value = said.replace("-", "").upper()

@@ -43,6 +43,13 @@ class Find:
 Detector = Callable[[Passage], Iterator[Find]]
 
 
+def word_set(words: str) -> frozenset[str]:
+    """The words of a text, as a set."""
+    return frozenset(words.split())
+
+
 def bare(word: str) -> str:
     """A word in lower case, without the punctuation around it."""
-    return word.strip("\"'.,;:!?()[]{}<>#\u2019\u2018\u201c\u201d").casefold().replace("\u2019", "'")
+    return (
+        word.strip("\"'.,;:!?()[]{}<>#\u2019\u2018\u201c\u201d").casefold().replace("\u2019", "'")
+    )
