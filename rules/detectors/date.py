@@ -79,7 +79,7 @@ _BEFORE_MONTHS = word_set("in since until till by of during last next this every
 _COUNTED = re.compile(
     r" (?:\w+ )?(?:dollars?|euros?|pounds?|people|miles?|km|kg|items?|units?|points?|calories"
     r"|steps?|words?|hours?|minutes?|seconds?|days?|shares?|customers?|users?|employees|copies"
-    r"|street|st|avenue|ave|road|rd|lane|drive|percent|feet|square|mah|watts?|rpm|psi|times)\b",
+    r"|street|st|avenue|ave|road|rd|lane|drive|percent|feet|square|pieces|parts|ways|places|mah|watts?|rpm|psi|times)\b",
     re.IGNORECASE,
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -213,7 +215,7 @@ def _cut(text: str, cuts: frozenset[int]) -> list[Utterance]:
         utterance_from_words(
             [(word.text, word.span, None) for word in words[a:b]], id=str(i), speaker=None
         )
-        for i, (a, b) in enumerate(zip(edges, edges[1:], strict=False))
+        for i, (a, b) in enumerate(pairwise(edges))
     ]
 
 
