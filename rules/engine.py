@@ -15,9 +15,9 @@ from typing import Any
 
 from rules.conditions import DigitsCondition, EntityCondition
 from rules.conduct import Conduct, SpeakerConduct, closed, heard
-from rules.detectors import card, ssn
 from rules.detectors.verdict import Topic
 from rules.digits import DigitRun, on_end, on_silence, on_word
+from rules.entities import excerpt_of
 from rules.hearing import REMEMBERED_IDS, Hearing, OpenHearing, hull, place_of, ranges
 from rules.hits import Past, Provisional, hit_of, is_new, remembered
 from rules.lemmas import lemma
@@ -41,8 +41,11 @@ from rules.types import (
 )
 from rules.watchers.occurrence import Occurrence
 from rules.watchers.watcher import Outcome
+from rules.written import WrittenListener
 
+MAX_REPORTED = 8  # places of a speaker where personal data was found, the latest
 SETTLE_S = 6.0  # after final words, until a provisional hit that waits for more is taken back
+MIN_REPORTED_SCORE = 0.5  # of what no rule asks for
 SCORE_ALIKE = 0.8  # of a phrase of which a word was only alike
 _TOPIC_OWNER = -1
 
@@ -89,6 +92,7 @@ class Engine:
         *,
         timeline: bool = True,
         statuses: Collection[RuleStatus] = (RuleStatus.ACTIVE,),
+        entities: Collection[str] = (),
         trace: Trace | None = None,
     ) -> None:
         """Compile the rules.
@@ -98,18 +102,22 @@ class Engine:
             timeline: False for sentences without a call around them: what is missing in them
                 means nothing, so conditions about absence and conduct never hit.
             statuses: Which rules run; shadow rules run only where a caller asks for them.
+            entities: Types of personal data to report although no rule asks for them.
             trace: Is told of everything that a condition finds or passes over, for explanations.
         """
         self._trace = trace
         self._plan = planned(
             [rule for rule in rulebook.rules if rule.status in statuses], timeline=timeline
         )
-        self._thresholds = self._plan.thresholds
+        self._thresholds = dict.fromkeys(entities, MIN_REPORTED_SCORE)
+        for name, score in self._plan.thresholds.items():
+            self._thresholds[name] = min(score, self._thresholds.get(name, 1.0))
         self._matcher = PhraseMatcher(
             [*topic_patterns(_TOPIC_OWNER), *self._plan.patterns],
             lemma if self._plan.has_lemmas else None,
         )
         self._numbers = NumberListener(frozenset(self._thresholds))
+        self._written = WrittenListener(frozenset(self._thresholds))
         self._patient = {
             node.rule_index
             for node in self._plan.nodes
@@ -259,7 +267,8 @@ class _Work:
             self._turn, self._turn_of = self._turn + 1, speaker
         others = _other_marks(self._speakers, speaker)
         topics = _topics(memory, others)
-        plan, step, listen = self._plan, self._engine._matcher.step, self._engine._numbers.on_word
+        plan, step = self._plan, self._engine._matcher.step
+        listen, read = self._engine._numbers.on_word, self._engine._written.on_word
         for word in utterance.words:
             start_s = word.span.start_s
             ordinal = memory.n_words
@@ -286,9 +295,10 @@ class _Work:
             said = NumberWord(
                 word=word, utterance_id=utterance.id, speaker=speaker, ordinal=ordinal
             )
-            memory.numbers, found = listen(memory.numbers, said, topics)
-            if found:
-                self._report(found)
+            memory.numbers, numbers = listen(memory.numbers, said, topics)
+            memory.written, written = read(memory.written, said, topics)
+            if numbers or written:
+                self._report((*numbers, *written))
             if plan.digits:
                 memory.digits, runs = on_word(memory.digits, said)
                 self._digits(speaker, runs)
@@ -311,16 +321,18 @@ class _Work:
         self._ended = ended
         for speaker in self._speakers:
             idle = self._speakers[speaker]
-            if not (idle.numbers.run or idle.digits.run or ended):
+            if not (idle.numbers.run or idle.written.n_open or idle.digits.run or ended):
                 continue
             memory = self._opened(speaker)
             topics = _topics(memory, _other_marks(self._speakers, speaker))
-            listener = self._engine._numbers
-            memory.numbers, found = listener.on_silence(memory.numbers, speaker, at_s, topics)
-            self._report(found)
+            numbers, written = self._engine._numbers, self._engine._written
+            memory.numbers, found = numbers.on_silence(memory.numbers, speaker, at_s, topics)
+            memory.written, more = written.on_silence(memory.written, speaker, at_s, topics)
+            self._report((*found, *more))
             if ended:
-                memory.numbers, found = listener.on_end(memory.numbers, speaker, at_s, topics)
-                self._report(found)
+                memory.numbers, found = numbers.on_end(memory.numbers, speaker, at_s, topics)
+                memory.written, more = written.on_end(memory.written, speaker, at_s, topics)
+                self._report((*found, *more))
             if self._plan.digits:
                 memory.digits, runs = on_silence(memory.digits, at_s)
                 self._digits(speaker, runs)
@@ -429,13 +441,17 @@ class _Work:
                     self._said(node, memory, speaker, run.first, run.last, excerpt, 1.0, run.at_s)
 
     def _report(self, entities: Iterable[Entity]) -> None:
-        for entity in entities:
-            if entity.score >= self._engine._thresholds[entity.type]:
-                self.entities.append(entity)
-            elif self._engine._trace is None:
-                continue
+        for entity in sorted(entities, key=lambda e: -e.score):
             memory = self._opened(entity.speaker)
             first, last = memory.ordinals(entity.parts)
+            if any(a <= last and first <= b and entity.score <= s for a, b, s in memory.reported):
+                continue  # the same words, read as something else before
+            if entity.score >= self._engine._thresholds[entity.type]:
+                self.entities.append(entity)
+                known = (*memory.reported, (first, last, entity.score))
+                memory.reported = known[-MAX_REPORTED:]
+            elif self._engine._trace is None:
+                continue
             places = memory.places(first, last) if first >= 0 else ()
             found = Occurrence(
                 speaker=entity.speaker,
@@ -444,7 +460,7 @@ class _Work:
                 turn=places[-1].turn if places else self._turn,
                 span=entity.span,
                 parts=entity.parts,
-                excerpt=_EXCERPTS[entity.type](entity.value),
+                excerpt=excerpt_of(entity),
                 score=entity.score,
                 at_s=entity.at_s,
             )
@@ -505,7 +521,6 @@ class _Work:
 
 
 _NOBODY = Hearing()
-_EXCERPTS = {card.ENTITY: card.excerpt, ssn.ENTITY: ssn.excerpt}
 
 
 def _other_marks(speakers: Mapping[str | None, Hearing], speaker: str | None) -> tuple[Mark, ...]:

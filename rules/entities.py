@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from rules import written
 from rules.detectors import card, ssn
+from rules.types import Entity
 
-ENTITY_TYPES: frozenset[str] = frozenset({card.ENTITY, ssn.ENTITY})
+ENTITY_TYPES: frozenset[str] = frozenset({card.ENTITY, ssn.ENTITY}) | written.ENTITIES
+
+_EXCERPTS = {card.ENTITY: card.excerpt, ssn.ENTITY: ssn.excerpt}
+MAX_DOTS = 12
+
+
+def excerpt_of(entity: Entity) -> str:
+    """What may be shown of a value: of a card its last four digits, else only that there is one."""
+    shown = _EXCERPTS.get(entity.type)
+    return "•" * min(MAX_DOTS, len(entity.value)) if shown is None else shown(entity.value)

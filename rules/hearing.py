@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
+from rules import written
 from rules.digits import NO_DIGITS, DigitsMemory
 from rules.numbers import EMPTY, NumberMemory
 from rules.phrases import MAX_PAUSE_S, Partial, phrase_words
 from rules.topics import Mark
 from rules.types import Span, TextRange, Utterance, Word
+from rules.written import WrittenMemory
 
 REMEMBERED_WORDS = 96  # more than any phrase is long
 REMEMBERED_IDS = 64
@@ -39,6 +41,8 @@ class Hearing:
     partials: tuple[Partial, ...] = ()
     marks: tuple[Mark, ...] = ()
     numbers: NumberMemory = field(default=EMPTY, repr=False)
+    written: WrittenMemory = field(default=written.EMPTY, repr=False)
+    reported: tuple[tuple[int, int, float], ...] = ()  # first and last ordinal, score
     digits: DigitsMemory = field(default=NO_DIGITS, repr=False)
     final_ids: tuple[str, ...] = ()
 
@@ -50,6 +54,8 @@ class Hearing:
             partials=self.partials,
             marks=self.marks,
             numbers=self.numbers,
+            written=self.written,
+            reported=self.reported,
             digits=self.digits,
             final_ids=self.final_ids,
         )
@@ -64,6 +70,8 @@ class OpenHearing:
     partials: tuple[Partial, ...]
     marks: tuple[Mark, ...]
     numbers: NumberMemory = field(repr=False)
+    written: WrittenMemory = field(repr=False)
+    reported: tuple[tuple[int, int, float], ...]
     digits: DigitsMemory = field(repr=False)
     final_ids: tuple[str, ...]
 
@@ -75,6 +83,8 @@ class OpenHearing:
             partials=self.partials,
             marks=self.marks,
             numbers=self.numbers,
+            written=self.written,
+            reported=self.reported,
             digits=self.digits,
             final_ids=self.final_ids,
         )

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from rules.backtest import Decision, Review
 from rules.cases import sentence_events
 from rules.engine import Engine
+from rules.entities import ENTITY_TYPES
 from rules.errors import RuleInputError
 from rules.rulebook import Rulebook
 from rules.types import CallEnded, Entity, Event, HeardUntil, Hit, Span, utterance_from_text
@@ -150,7 +151,10 @@ class Scanner:
     @classmethod
     def of(cls, rulebook: Rulebook) -> Self:
         """Compile a rule book."""
-        return cls(Engine(rulebook), Engine(rulebook, timeline=False))
+        return cls(
+            Engine(rulebook, entities=ENTITY_TYPES),
+            Engine(rulebook, timeline=False, entities=ENTITY_TYPES),
+        )
 
     def scan(self, record: Record, *, show_values: bool = False) -> dict[str, Any]:
         """What was found, as a JSON object.

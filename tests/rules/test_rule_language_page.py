@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from rules import case_schema, schema
 from rules.document import parse_document
+from rules.entities import ENTITY_TYPES
 from rules.loader import load_rulebook
 from rules.validation import validated
 
@@ -90,3 +91,9 @@ def test_examples_are_valid(tmp_path: Path) -> None:
         path.write_text(example)
         assert load_rulebook([path]).rules
     assert n_conditions >= 12
+
+
+def test_every_type_of_entity_is_described() -> None:
+    """The page lists just the kinds of personal data that can be found."""
+    table = PAGE.split("| type | what | how it is known |\n|---|---|---|\n", 1)[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == ENTITY_TYPES
