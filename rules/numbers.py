@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from rules.candidates import Candidate, candidates
 from rules.detectors import card, ssn
@@ -71,6 +72,10 @@ class NumberListener:
         if not self._detectors:
             return memory, ()
         word = said.word
+        if not memory.run:
+            plain = _plain(word.text)
+            if plain is not None:
+                return NumberMemory(before=plain, fragments=memory.fragments), ()
         memory, found = self.on_silence(memory, said.speaker, word.span.start_s, topics)
         entities = list(found)
         paused = bool(memory.run) and word.span.start_s - memory.end_s > PAUSE_S
@@ -103,7 +108,7 @@ class NumberListener:
             if judgement is not None:
                 entities.append(judgement.entity(said.speaker, word.span.end_s))
                 memory = replace(memory, decided=True)
-        return replace(memory, before=word.text.strip("\"'.,;:!?()").casefold()), tuple(entities)
+        return replace(memory, before=_bare(word.text)), tuple(entities)
 
     def on_silence(
         self, memory: NumberMemory, speaker: str | None, until_s: float, topics: Topics
@@ -153,6 +158,17 @@ class NumberListener:
                 if judgement and (best is None or judgement.score > best.judgement.score):
                     best = _Found(entity_type, judgement, tokens)
         return best
+
+
+def _bare(text: str) -> str:
+    return text.strip("\"'.,;:!?()").casefold()
+
+
+@lru_cache(maxsize=65536)
+def _plain(text: str) -> str | None:
+    """The bare form of a word that cannot begin a number, None for one that can."""
+    starts = any(piece.kind in STARTERS for piece in split_word(text))
+    return None if starts else _bare(text)
 
 
 @dataclass(frozen=True, slots=True)
