@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rules.cases import Case
-from rules.conditions import Phrase, PhraseCondition, walk
+from rules.conditions import Phrase, PhraseCondition, needs_whole_call, walk
 from rules.phrases import phrase_words
 from rules.rulebook import Rule, Rulebook, RuleStatus
 from rules.rulebook import RuleLocation as Location
@@ -20,9 +20,11 @@ class Fault(StrEnum):
     NO_HIT_CASE = "no-hit-case"
     NO_NEAR_MISS = "no-near-miss"
     NO_REFERENCE = "no-reference"
+    REPORT_ONLY = "report-only"
     REPEATED_PHRASE = "repeated-phrase"
     UNREACHABLE_PHRASE = "unreachable-phrase"
     UNUSED = "unused"
+    UNUSED_NAME = "unused-name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class LintIssue:
     """One fault of one rule."""
 
     fault: Fault
-    rule_id: str
+    rule_id: str  # of a list or macro: the id of its pack
     location: Location
     message: str  # "problem; mend"
 
@@ -61,9 +63,24 @@ def lint(rulebook: Rulebook, cases: Sequence[Case]) -> tuple[LintIssue, ...]:
         if not rule.scope.live and not rule.scope.report:
             message = "neither live nor in the report, so never used; switch one on"
             issues.append(_issue(rule, Fault.UNUSED, message))
+        if rule.scope.live and needs_whole_call(rule.condition):
+            message = (
+                "looks at the whole call, so it can raise no alert during it; "
+                "write `live: false` in its scope"
+            )
+            issues.append(_issue(rule, Fault.REPORT_ONLY, message))
         for part in walk(rule.condition):
             if isinstance(part, PhraseCondition):
                 issues += _phrase_issues(rule, part.any_of)
+    issues += [
+        LintIssue(
+            fault=Fault.UNUSED_NAME,
+            rule_id=unused.pack_id,
+            location=unused.location,
+            message=f"no rule uses {unused.kind} {unused.name!r}; use it or remove it",
+        )
+        for unused in rulebook.unused
+    ]
     return tuple(issues)
 
 

@@ -99,6 +99,8 @@ def _imported(packs: Sequence[LoadedPack], paths: Sequence[Path]) -> Iterator[Lo
 
 def _unused(packs: Sequence[LoadedPack], resolver: Resolver) -> Iterator[UnusedName]:
     for pack in packs:
+        if not pack.model.rules:
+            continue  # a library: its users may not be loaded now
         for kind, name in resolver.unused(pack):
             line, column = pack.document.keys[f"{kind}s", name]
             yield UnusedName(

@@ -53,3 +53,30 @@ def test_every_fault_is_found(tmp_path: Path) -> None:
     assert str(issues[0]).endswith(
         "a.yaml:4:5: a.poor: no case hits it; add one under `hit` [no-hit-case]"
     )
+
+
+def test_names_and_measures(tmp_path: Path) -> None:
+    """Lists and macros that nobody uses, and live rules that only a whole call can decide."""
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "pack: a.b\nversion: 1\n"
+        "lists: {used: [x], spare: [y]}\n"
+        "macros:\n  m: {phrase: {list: used}}\n  idle: z\n"
+        "defaults: {severity: low, references: [R]}\n"
+        "rules:\n"
+        "  - {id: a.one, title: T, description: D, when: {macro: m}}\n"
+        "  - {id: a.two, title: T, description: D,\n"
+        "     when: {metric: {name: talk_ratio, above: 0.9}}}\n"
+        "  - {id: a.three, title: T, description: D, scope: {live: false},\n"
+        "     when: {metric: {name: sentiment, below: -0.5}}}\n"
+    )
+    (tmp_path / "a.cases.yaml").write_text("cases:\n  - {say: x, hit: [a.one], no_hit: [a.two]}\n")
+    book = load_rulebook([path])
+    wanted = {Fault.UNUSED_NAME, Fault.REPORT_ONLY}
+    found = [issue for issue in lint(book, load_cases([path], book)) if issue.fault in wanted]
+    assert [(i.fault, i.rule_id, i.location.line, i.location.column) for i in found] == [
+        (Fault.REPORT_ONLY, "a.two", 10, 5),
+        (Fault.UNUSED_NAME, "a.b", 3, 20),
+        (Fault.UNUSED_NAME, "a.b", 6, 3),
+    ]
+    assert all("; " in issue.message for issue in found)
