@@ -18,7 +18,7 @@ from rules.types import Entity, Span, TextRange
 
 PAUSE_S = 1.5  # a silence after which a run is taken as complete
 MAX_RUN_WORDS = 40
-MIN_CHARS = 4  # of the shortest thing that one word can be: a year
+MIN_CHARS = 3  # of the shortest thing that one word can be: "May"
 MAX_IDLE_WORDS = 24  # cutting costs more than keeping, so it is done every twelfth word
 KEPT_WORDS = 12  # remembered before a run, for what was announced
 
@@ -44,8 +44,8 @@ _DETECTORS: tuple[tuple[str, Detector], ...] = (
     (ip.ENTITY, ip.ip_addresses),
     (crypto.ENTITY, crypto.wallets),
     (iban.ENTITY, iban.ibans),
-    (licence.ENTITY, licence.licences),
     (date.ENTITY, date.dates),
+    (licence.ENTITY, licence.licences),
     (phone.ENTITY, phone.phones),
 )
 _SPELLED = (
