@@ -18,7 +18,7 @@ from rules.types import Entity, Span, TextRange
 
 PAUSE_S = 1.5  # a silence after which a run is taken as complete
 MAX_RUN_WORDS = 40
-MIN_CHARS = 4  # of the shortest thing that one word can be: a year
+MIN_CHARS = 3  # of the shortest thing that one word can be: "May"
 MAX_IDLE_WORDS = 24  # cutting costs more than keeping, so it is done every twelfth word
 KEPT_WORDS = 12  # remembered before a run, for what was announced
 
@@ -35,6 +35,7 @@ _MAIL_HOSTS = word_set(
     comcast.net verizon.net att.net sbcglobal.net btinternet.com"""
 )
 _MAIL_WORDS = word_set("email e-mail emails mail mails address write send invoice forward copy cc")
+_EVERYDAY = frozenset({"may", "march", "sat", "sun", "dot"})  # alone they tell nothing
 _STOPS = frozenset({"the", "a", "an", "of", "and", "in", "on", "is", "it", "to", "my", "your"})
 
 # In the order in which they take what they find; the phone is last, since so much looks like one.
@@ -44,8 +45,8 @@ _DETECTORS: tuple[tuple[str, Detector], ...] = (
     (ip.ENTITY, ip.ip_addresses),
     (crypto.ENTITY, crypto.wallets),
     (iban.ENTITY, iban.ibans),
-    (licence.ENTITY, licence.licences),
     (date.ENTITY, date.dates),
+    (licence.ENTITY, licence.licences),
     (phone.ENTITY, phone.phones),
 )
 _SPELLED = (
@@ -129,7 +130,8 @@ class WrittenListener:
         self, words: tuple[NumberWord, ...], n_open: int, after: str, at_s: float
     ) -> tuple[Entity, ...]:
         run = words[-n_open:]
-        if n_open == 1 and len(run[0].word.text) < MIN_CHARS:
+        alone = run[0].word.text if n_open == 1 else None
+        if alone is not None and (len(alone) < MIN_CHARS or alone in _EVERYDAY):
             return ()
         before = tuple(bare(said.word.text) for said in words[-n_open - KEPT_WORDS : -n_open])
         passage = Passage(text=" ".join(said.word.text for said in run), before=before, after=after)

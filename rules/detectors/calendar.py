@@ -37,7 +37,7 @@ def _numbers() -> dict[str, int]:
 
 MONTH_WORDS: Mapping[str, int] = MappingProxyType(_months())
 WEEKDAY_WORDS = frozenset({*_DAYS, *(f"{day}s" for day in _DAYS), "mon", "tue", "tues", "wed"}) | {
-    *("thu", "thur", "thurs", "fri")
+    *("thu", "thur", "thurs", "sat", "sun", "fri")
 }
 WEEKDAYS = _DAYS
 MONTHS = _MONTHS

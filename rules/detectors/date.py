@@ -47,7 +47,7 @@ _TAIL = rf"(?:,? {_TIME})?"
 _LEFT = r"(?<![\w$€£./:#-])"
 
 _WITH_MONTH = (
-    rf"{_LEAD}{_MONTH}[ -]{_DAY}(?:,? ?(?:of )?-?{_YEAR})?{_TAIL}",
+    rf"{_LEAD}{_MONTH}[ -](?:the )?{_DAY}(?:,? ?(?:of )?-?{_YEAR})?{_TAIL}",
     rf"{_LEAD}(?:the )?{_DAY}[ -](?:of )?{_MONTH}(?:,?[ -](?:of )?{_YEAR})?{_TAIL}",
     rf"{_MONTH},? (?:of )?{_YEAR}",
 )
@@ -69,10 +69,12 @@ _MONTH_ALONE = re.compile(rf"(?<![\w-])(?:{'|'.join(MONTHS)})\b(?!-)", re.IGNORE
 _NAMES = re.compile(rf"\b(?:{_ANY_MONTH}|{'|'.join(WEEKDAYS)})", re.IGNORECASE)
 _TIME_SIGN = re.compile(r":|[ap]\.?m|clock", re.IGNORECASE)
 
-_BEFORE_DATES = word_set("on by since until till dated due before after from born expires")
+_BEFORE_DATES = word_set(
+    "deadline birthday on by since until till dated due before after from born expires"
+)
 _BEFORE_YEARS = word_set(
     """in since of during by from until till before after circa around early late mid between
-    year through born to and class fall spring summer winter autumn back"""
+    year through born to class fall spring summer winter autumn back"""
 )
 _BEFORE_A_YEAR = frozenset({"a", "an", "the"})  # "a 2001 film": unless it counts something
 _BEFORE_MONTHS = word_set("in since until till by of during last next this every from")
@@ -110,7 +112,8 @@ def _all(passage: Passage) -> Iterator[Find]:
         for match in _MONTH_YEAR.finditer(text):
             yield _find(match, SCORE_PART)
         for match in _MONTH_DAY.finditer(text):
-            if _last_before(passage, match) in _BEFORE_DATES:
+            before = passage.words_before(match.start())[-2:]
+            if not _BEFORE_DATES.isdisjoint(before):
                 yield _find(match, SCORE_PART)
     for match in _YEAR_ALONE.finditer(text):
         if _is_year(match, passage):
@@ -141,10 +144,12 @@ def _is_year(match: re.Match[str], passage: Passage) -> bool:
     if match.group().endswith("s"):
         return True
     before = _last_before(passage, match)
+    if before == "and":  # "between 1998 and 2003"
+        return bool(_YEAR_ALONE.fullmatch(passage.words_before(match.start())[-2:][0]))
     behind = passage.text[match.end() :]
     if behind[:1] == ",":
         behind = ""
-    if not behind.strip() and passage.after:
+    elif not behind.strip() and passage.after:
         behind += " " + passage.after
     if _COUNTED.match(behind) or re.match(r" \(?[0-9]", behind):
         return False

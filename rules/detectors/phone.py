@@ -72,6 +72,7 @@ _OTHER_WORDS = word_set(
     confirmation booking policy claim member routing iban bill amount balance price total version
     id pin code fax-id product"""
 )
+_WHOSE = frozenset({"my", "your", "his", "her", "our", "their"})
 _WORDS_BEHIND = word_set("office fax mobile cell home work desk landline phone direct")
 
 
@@ -123,7 +124,10 @@ def _expected(passage: Passage, start: int, end: int, reach_words: int) -> bool 
     behind = _LABEL.match(f"{passage.text[end:]} {passage.after}")
     if behind is not None and behind.group(1).casefold() in _WORDS_BEHIND:
         return True
-    for word in reversed(passage.words_before(start)[-reach_words:]):
+    words = passage.words_before(start)[-reach_words:]
+    for i, word in reversed(tuple(enumerate(words))):
+        if word == "number" and i and words[i - 1] in _WHOSE:
+            return True  # "my number is …": one's card or account would be named
         stem = word.removesuffix("'s").rstrip("#")
         if stem in _PHONE_WORDS or stem.startswith("phone"):
             return True
