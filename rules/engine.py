@@ -22,6 +22,7 @@ from rules.hearing import REMEMBERED_IDS, Hearing, OpenHearing, hull, place_of, 
 from rules.hits import Past, Provisional, hit_of, is_new, remembered
 from rules.lemmas import lemma
 from rules.numbers import NumberListener, NumberWord, Topics
+from rules.overlaps import without_overlaps
 from rules.patterns import Window
 from rules.phrases import MAX_PAUSE_S, Match, PhraseMatcher, phrase_words
 from rules.plan import Node, planned
@@ -45,6 +46,7 @@ from rules.written import WrittenListener
 
 MAX_REPORTED = 8  # places of a speaker where personal data was found, the latest
 SETTLE_S = 6.0  # after final words, until a provisional hit that waits for more is taken back
+SURE_SCORE = 0.9  # a surer entity does not wait for what the next words bring
 MIN_REPORTED_SCORE = 0.5  # of what no rule asks for
 SCORE_ALIKE = 0.8  # of a phrase of which a word was only alike
 _TOPIC_OWNER = -1
@@ -297,8 +299,8 @@ class _Work:
             )
             memory.numbers, numbers = listen(memory.numbers, said, topics)
             memory.written, written = read(memory.written, said, topics)
-            if numbers or written:
-                self._report((*numbers, *written))
+            if numbers or written or memory.held:
+                self._weigh(memory, numbers, written)
             if plan.digits:
                 memory.digits, runs = on_word(memory.digits, said)
                 self._digits(speaker, runs)
@@ -321,18 +323,20 @@ class _Work:
         self._ended = ended
         for speaker in self._speakers:
             idle = self._speakers[speaker]
-            if not (idle.numbers.run or idle.written.n_open or idle.digits.run or ended):
+            if not (
+                idle.numbers.run or idle.written.n_open or idle.digits.run or idle.held or ended
+            ):
                 continue
             memory = self._opened(speaker)
             topics = _topics(memory, _other_marks(self._speakers, speaker))
             numbers, written = self._engine._numbers, self._engine._written
             memory.numbers, found = numbers.on_silence(memory.numbers, speaker, at_s, topics)
             memory.written, more = written.on_silence(memory.written, speaker, at_s, topics)
-            self._report((*found, *more))
+            self._weigh(memory, found, more)
             if ended:
                 memory.numbers, found = numbers.on_end(memory.numbers, speaker, at_s, topics)
                 memory.written, more = written.on_end(memory.written, speaker, at_s, topics)
-                self._report((*found, *more))
+                self._weigh(memory, found, more)
             if self._plan.digits:
                 memory.digits, runs = on_silence(memory.digits, at_s)
                 self._digits(speaker, runs)
@@ -440,8 +444,17 @@ class _Work:
                     memory = self._opened(speaker)
                     self._said(node, memory, speaker, run.first, run.last, excerpt, 1.0, run.at_s)
 
+    def _weigh(
+        self, memory: OpenHearing, numbers: Iterable[Entity], written: Iterable[Entity]
+    ) -> None:
+        """Report what was found, unless the words may still turn out to be something else."""
+        found = (*memory.held, *numbers, *written)
+        unsure = tuple(e for e in found if memory.written.n_open and e.score < SURE_SCORE)
+        memory.held = unsure
+        self._report(e for e in without_overlaps(found) if e not in unsure)
+
     def _report(self, entities: Iterable[Entity]) -> None:
-        for entity in sorted(entities, key=lambda e: -e.score):
+        for entity in entities:
             memory = self._opened(entity.speaker)
             first, last = memory.ordinals(entity.parts)
             if any(a <= last and first <= b and entity.score <= s for a, b, s in memory.reported):

@@ -12,7 +12,7 @@ from rules.digits import NO_DIGITS, DigitsMemory
 from rules.numbers import EMPTY, NumberMemory
 from rules.phrases import MAX_PAUSE_S, Partial, phrase_words
 from rules.topics import Mark
-from rules.types import Span, TextRange, Utterance, Word
+from rules.types import Entity, Span, TextRange, Utterance, Word
 from rules.written import WrittenMemory
 
 REMEMBERED_WORDS = 96  # more than any phrase is long
@@ -42,6 +42,7 @@ class Hearing:
     marks: tuple[Mark, ...] = ()
     numbers: NumberMemory = field(default=EMPTY, repr=False)
     written: WrittenMemory = field(default=written.EMPTY, repr=False)
+    held: tuple[Entity, ...] = ()  # found, but a run of written data is still open around it
     reported: tuple[tuple[int, int, float], ...] = ()  # first and last ordinal, score
     digits: DigitsMemory = field(default=NO_DIGITS, repr=False)
     final_ids: tuple[str, ...] = ()
@@ -55,6 +56,7 @@ class Hearing:
             marks=self.marks,
             numbers=self.numbers,
             written=self.written,
+            held=self.held,
             reported=self.reported,
             digits=self.digits,
             final_ids=self.final_ids,
@@ -71,6 +73,7 @@ class OpenHearing:
     marks: tuple[Mark, ...]
     numbers: NumberMemory = field(repr=False)
     written: WrittenMemory = field(repr=False)
+    held: tuple[Entity, ...]
     reported: tuple[tuple[int, int, float], ...]
     digits: DigitsMemory = field(repr=False)
     final_ids: tuple[str, ...]
@@ -84,6 +87,7 @@ class OpenHearing:
             marks=self.marks,
             numbers=self.numbers,
             written=self.written,
+            held=self.held,
             reported=self.reported,
             digits=self.digits,
             final_ids=self.final_ids,
