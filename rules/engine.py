@@ -13,8 +13,11 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from rules.codes import CodeListener
 from rules.conditions import DigitsCondition, EntityCondition
 from rules.conduct import Conduct, SpeakerConduct, closed, heard
+from rules.detectors import date
+from rules.detectors.codes import COMPANIONS
 from rules.detectors.verdict import Topic
 from rules.digits import DigitRun, on_end, on_silence, on_word
 from rules.entities import excerpt_of
@@ -27,7 +30,7 @@ from rules.patterns import Window
 from rules.phrases import MAX_PAUSE_S, Match, PhraseMatcher, phrase_words
 from rules.plan import Node, planned
 from rules.rulebook import Rulebook, RuleStatus
-from rules.topics import MAX_MARKS, Mark, mark_of, topic_at, topic_patterns
+from rules.topics import Mark, mark_of, marked, topic_at, topic_patterns
 from rules.trace import Trace, Verdict
 from rules.types import (
     CallEnded,
@@ -120,6 +123,7 @@ class Engine:
         )
         self._numbers = NumberListener(frozenset(self._thresholds))
         self._written = WrittenListener(frozenset(self._thresholds))
+        self._codes = CodeListener(frozenset(self._thresholds))
         self._patient = {
             node.rule_index
             for node in self._plan.nodes
@@ -271,6 +275,7 @@ class _Work:
         topics = _topics(memory, others)
         plan, step = self._plan, self._engine._matcher.step
         listen, read = self._engine._numbers.on_word, self._engine._written.on_word
+        decode = self._engine._codes.on_word
         for word in utterance.words:
             start_s = word.span.start_s
             ordinal = memory.n_words
@@ -290,7 +295,7 @@ class _Work:
                 topical = [m for m in matches if m.pattern.owner == _TOPIC_OWNER]
                 mark = mark_of(topical, word.span.end_s)
                 if mark is not None:
-                    memory.marks = (*memory.marks, mark)[-MAX_MARKS:]
+                    memory.marks = marked(memory.marks, mark)
                 self._phrases(memory, speaker, matches)
             if plan.regexes:
                 self._regexes(memory, speaker)
@@ -299,8 +304,9 @@ class _Work:
             )
             memory.numbers, numbers = listen(memory.numbers, said, topics)
             memory.written, written = read(memory.written, said, topics)
-            if numbers or written or memory.held:
-                self._weigh(memory, numbers, written)
+            memory.codes, codes = decode(memory.codes, said, topics)
+            if numbers or written or codes or memory.held:
+                self._weigh(memory, (*numbers, *written, *codes))
             if plan.digits:
                 memory.digits, runs = on_word(memory.digits, said)
                 self._digits(speaker, runs)
@@ -324,19 +330,27 @@ class _Work:
         for speaker in self._speakers:
             idle = self._speakers[speaker]
             if not (
-                idle.numbers.run or idle.written.n_open or idle.digits.run or idle.held or ended
+                idle.numbers.run
+                or idle.written.n_open
+                or idle.codes.run
+                or idle.digits.run
+                or idle.held
+                or ended
             ):
                 continue
             memory = self._opened(speaker)
             topics = _topics(memory, _other_marks(self._speakers, speaker))
             numbers, written = self._engine._numbers, self._engine._written
+            codes = self._engine._codes
             memory.numbers, found = numbers.on_silence(memory.numbers, speaker, at_s, topics)
             memory.written, more = written.on_silence(memory.written, speaker, at_s, topics)
-            self._weigh(memory, found, more)
+            memory.codes, also = codes.on_silence(memory.codes, speaker, at_s, topics)
+            self._weigh(memory, (*found, *more, *also))
             if ended:
                 memory.numbers, found = numbers.on_end(memory.numbers, speaker, at_s, topics)
                 memory.written, more = written.on_end(memory.written, speaker, at_s, topics)
-                self._weigh(memory, found, more)
+                memory.codes, also = codes.on_end(memory.codes, speaker, at_s, topics)
+                self._weigh(memory, (*found, *more, *also))
             if self._plan.digits:
                 memory.digits, runs = on_silence(memory.digits, at_s)
                 self._digits(speaker, runs)
@@ -444,11 +458,9 @@ class _Work:
                     memory = self._opened(speaker)
                     self._said(node, memory, speaker, run.first, run.last, excerpt, 1.0, run.at_s)
 
-    def _weigh(
-        self, memory: OpenHearing, numbers: Iterable[Entity], written: Iterable[Entity]
-    ) -> None:
+    def _weigh(self, memory: OpenHearing, entities: Iterable[Entity]) -> None:
         """Report what was found, unless the words may still turn out to be something else."""
-        found = (*memory.held, *numbers, *written)
+        found = (*memory.held, *entities)
         unsure = tuple(e for e in found if memory.written.n_open and e.score < SURE_SCORE)
         memory.held = unsure
         self._report(e for e in without_overlaps(found) if e not in unsure)
@@ -457,7 +469,10 @@ class _Work:
         for entity in entities:
             memory = self._opened(entity.speaker)
             first, last = memory.ordinals(entity.parts)
-            if any(a <= last and first <= b and entity.score <= s for a, b, s in memory.reported):
+            companion = entity.type in COMPANIONS or entity.type == date.ENTITY
+            if not companion and any(
+                a <= last and first <= b and entity.score <= s for a, b, s in memory.reported
+            ):
                 continue  # the same words, read as something else before
             if entity.score >= self._engine._thresholds[entity.type]:
                 self.entities.append(entity)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from rules import written
+from rules import codes, written
 from rules.detectors import card, ssn
 from rules.types import Entity
 
-ENTITY_TYPES: frozenset[str] = frozenset({card.ENTITY, ssn.ENTITY}) | written.ENTITIES
+ENTITY_TYPES: frozenset[str] = (
+    frozenset({card.ENTITY, ssn.ENTITY}) | written.ENTITIES | codes.ENTITIES
+)
 
 _EXCERPTS = {card.ENTITY: card.excerpt, ssn.ENTITY: ssn.excerpt}
 MAX_DOTS = 12

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from rules import written
+from rules import codes, written
+from rules.codes import CodeMemory
 from rules.digits import NO_DIGITS, DigitsMemory
 from rules.numbers import EMPTY, NumberMemory
 from rules.phrases import MAX_PAUSE_S, Partial, phrase_words
@@ -42,6 +43,7 @@ class Hearing:
     marks: tuple[Mark, ...] = ()
     numbers: NumberMemory = field(default=EMPTY, repr=False)
     written: WrittenMemory = field(default=written.EMPTY, repr=False)
+    codes: CodeMemory = field(default=codes.EMPTY, repr=False)
     held: tuple[Entity, ...] = ()  # found, but a run of written data is still open around it
     reported: tuple[tuple[int, int, float], ...] = ()  # first and last ordinal, score
     digits: DigitsMemory = field(default=NO_DIGITS, repr=False)
@@ -56,6 +58,7 @@ class Hearing:
             marks=self.marks,
             numbers=self.numbers,
             written=self.written,
+            codes=self.codes,
             held=self.held,
             reported=self.reported,
             digits=self.digits,
@@ -73,6 +76,7 @@ class OpenHearing:
     marks: tuple[Mark, ...]
     numbers: NumberMemory = field(repr=False)
     written: WrittenMemory = field(repr=False)
+    codes: CodeMemory = field(repr=False)
     held: tuple[Entity, ...]
     reported: tuple[tuple[int, int, float], ...]
     digits: DigitsMemory = field(repr=False)
@@ -87,6 +91,7 @@ class OpenHearing:
             marks=self.marks,
             numbers=self.numbers,
             written=self.written,
+            codes=self.codes,
             held=self.held,
             reported=self.reported,
             digits=self.digits,

@@ -148,15 +148,15 @@ class NumberListener:
         fragments = (*memory.fragments, memory.run)[-MAX_FRAGMENTS:]
         return NumberMemory(before=memory.before, fragments=fragments), ()
 
-    def _judge(self, memory: NumberMemory, topics: Topics, moment: Moment) -> _Found | None:
-        best: _Found | None = None
+    def _judge(self, memory: NumberMemory, topics: Topics, moment: Moment) -> Found | None:
+        best: Found | None = None
         for tokens, candidate, at in _possible(memory, moment):
             first = tokens[candidate.digits[0].first]
             topic = topics(first.ordinal, first.start_s)
             for entity_type, judge in self._detectors:
                 judgement = judge(candidate, topic, at)
                 if judgement and (best is None or judgement.score > best.judgement.score):
-                    best = _Found(entity_type, judgement, tokens)
+                    best = Found(entity_type, judgement, tokens)
         return best
 
 
@@ -172,12 +172,15 @@ def _plain(text: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
+    """A number that was found, with the tokens that its candidate was read from."""
+
     type: str
     judgement: Judgement
     tokens: tuple[Token, ...]
 
     def entity(self, speaker: str | None, at_s: float) -> Entity:
+        """What is reported of it."""
         digits = self.judgement.candidate.digits
         used = [
             self.tokens[i] for i in sorted({i for d in digits for i in range(d.first, d.last + 1)})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rules.detectors import date
+from rules.detectors.codes import COMPANIONS
 from rules.types import Entity
 
 
@@ -22,6 +24,9 @@ def _rank(entity: Entity) -> tuple[float, int, float, str]:
 
 
 def _overlap(one: Entity, other: Entity) -> bool:
+    types = {one.type, other.type}
+    if date.ENTITY in types and types & COMPANIONS:
+        return False  # a birthday is a date, too
     return any(
         a.utterance_id == b.utterance_id
         and a.start_chars < b.end_chars

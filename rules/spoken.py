@@ -30,6 +30,7 @@ class Kind(Enum):
     FILLER = auto()  # "uh"
     CONNECTOR = auto()  # "and then"
     CORRECTION = auto()  # "sorry"
+    LETTER = auto()  # a letter of a code, spelled; the reader of a number takes it for a break
     BREAK = auto()  # any other word
 
 
@@ -244,6 +245,8 @@ class _Reader:
                 self._hundred(i)
             case Kind.REPEAT:
                 self._repeat, self._repeat_at = int(token.value), i
+            case Kind.LETTER:
+                self._letter(i, token)
             case Kind.SEPARATOR:
                 self._group += 1
             case Kind.CONNECTOR:
@@ -305,6 +308,14 @@ class _Reader:
             return
         if self._open_hundred == i - 2 and self._said_and(i - 1):
             self._replace_tail(1, i, token.value)
+            return
+        self._emit(i, token.value)
+
+    def _letter(self, i: int, token: Token) -> None:
+        if token.value == "U" and self._repeat == 2:
+            self._repeat = 0
+            self._emit(i, "W")
+            self._digits[-1] = _from(self._digits[-1], self._repeat_at)
             return
         self._emit(i, token.value)
 

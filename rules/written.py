@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from rules.clues import Clue, clues
 from rules.detectors import address, crypto, date, iban, ip, licence, phone
+from rules.detectors.codes import BIRTH
 from rules.detectors.passage import Detector, Find, Passage, bare, word_set
+from rules.detectors.verdict import Topic
 from rules.numbers import NumberWord, Topics
 from rules.spelling import spell
 from rules.types import Entity, Span, TextRange
@@ -54,7 +56,7 @@ _SPELLED = (
     (address.URL, address.urls),
     (ip.ENTITY, ip.ip_addresses),
 )
-ENTITIES = frozenset(name for name, _ in _DETECTORS)
+ENTITIES = frozenset({BIRTH, *(name for name, _ in _DETECTORS)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,13 @@ class WrittenListener:
         if n_open:
             last = words[-1].word
             if said.word.span.start_s - last.span.end_s > PAUSE_S:
-                entities = self._judge(words, n_open, "", last.span.end_s + PAUSE_S)
+                entities = self._judge(words, n_open, "", last.span.end_s + PAUSE_S, topics)
                 n_open = 0
             elif n_open < MAX_RUN_WORDS and _goes_on(found, clues(last.text)):
                 n_open += 1
             else:
                 after = bare(said.word.text)
-                entities = self._judge(words, n_open, after, said.word.span.end_s)
+                entities = self._judge(words, n_open, after, said.word.span.end_s, topics)
                 n_open = 0
         if not n_open:
             if len(words) >= MAX_IDLE_WORDS:
@@ -103,7 +105,7 @@ class WrittenListener:
             n_open = 1 + _n_before(words, said, found)
         words = (*words, said)
         if found & _COMPLETE:
-            entities += self._judge(words, n_open, "", said.word.span.end_s)
+            entities += self._judge(words, n_open, "", said.word.span.end_s, topics)
             n_open = 0
         return WrittenMemory(words, n_open), entities
 
@@ -116,7 +118,9 @@ class WrittenListener:
         due_s = memory.words[-1].word.span.end_s + PAUSE_S
         if until_s <= due_s:
             return memory, ()
-        return WrittenMemory(memory.words), self._judge(memory.words, memory.n_open, "", due_s)
+        return WrittenMemory(memory.words), self._judge(
+            memory.words, memory.n_open, "", due_s, topics
+        )
 
     def on_end(
         self, memory: WrittenMemory, speaker: str | None, at_s: float, topics: Topics
@@ -124,10 +128,12 @@ class WrittenListener:
         """Learn that nothing more will be said."""
         if not memory.n_open:
             return memory, ()
-        return WrittenMemory(memory.words), self._judge(memory.words, memory.n_open, "", at_s)
+        return WrittenMemory(memory.words), self._judge(
+            memory.words, memory.n_open, "", at_s, topics
+        )
 
     def _judge(
-        self, words: tuple[NumberWord, ...], n_open: int, after: str, at_s: float
+        self, words: tuple[NumberWord, ...], n_open: int, after: str, at_s: float, topics: Topics
     ) -> tuple[Entity, ...]:
         run = words[-n_open:]
         alone = run[0].word.text if n_open == 1 else None
@@ -144,11 +150,19 @@ class WrittenListener:
             if more:
                 finds += more
                 passage = passage.without(more)
+        if BIRTH in self._wanted and any(_is_day(find) for find in finds):
+            first = run[0]
+            if topics(first.ordinal, first.word.span.start_s) is Topic.BIRTH:
+                finds += tuple(replace(find, type=BIRTH) for find in finds if _is_day(find))
         return tuple(
             _entity(find, run, at_s)
             for find in sorted(finds, key=lambda find: find.start)
             if find.type in self._wanted
         )
+
+
+def _is_day(find: Find) -> bool:
+    return find.type == date.ENTITY and find.score >= date.SCORE_DATE
 
 
 def _goes_on(found: int, last: int) -> bool:

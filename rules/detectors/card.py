@@ -50,6 +50,9 @@ SCORE_NEAR = 0.6
 SCORE_NEAR_WEAK = 0.5
 SCORE_AGAINST = 0.4  # fits, but the talk was of an order or a parcel
 
+_ABOUT = frozenset({Topic.CARD, Topic.CARD_NUMBER, Topic.CVV, Topic.EXPIRY})
+_NO_REASON_AGAINST = frozenset({Topic.ACCOUNT, Topic.PIN, Topic.BIRTH, Topic.SSN, Topic.SSN_LAST4})
+
 
 def lengths(digits: str) -> tuple[int, ...]:
     """How long a number that begins like this may be, the usual length first; () = no card."""
@@ -63,7 +66,7 @@ def judge(candidate: Candidate, topic: Topic | None, moment: Moment) -> Judgemen
     """Say whether a candidate is a card number."""
     value = candidate.value
     allowed = lengths(value)
-    about_card = topic in {Topic.CARD, Topic.CARD_NUMBER}
+    about_card = topic in _ABOUT
     if len(value) in allowed and luhn.is_valid(value) and len(set(value)) > 1:
         usual = len(value) == allowed[0]
         if moment is Moment.WORD and not (about_card and usual and candidate.at_end):
@@ -73,7 +76,7 @@ def judge(candidate: Candidate, topic: Topic | None, moment: Moment) -> Judgemen
         score = SCORE_BARE
         if about_card:
             score = SCORE_EXPECTED
-        elif topic is Topic.OTHER:
+        elif topic is not None and topic not in _NO_REASON_AGAINST:
             score = SCORE_AGAINST
         return Judgement(candidate=candidate, value=value, score=score)
     if about_card and candidate.whole and moment is not Moment.WORD:

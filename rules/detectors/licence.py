@@ -18,7 +18,7 @@ SCORE_WEAK = 0.55  # "license number", without a word of driving
 REACH_WORDS = 10
 
 _CODE = re.compile(r"(?<![\w@./-])[A-Za-z0-9][A-Za-z0-9*]*(?:-[A-Za-z0-9]+){0,4}(?![\w@]|[./][\w])")
-_FORMS = re.compile(
+FORMS = re.compile(
     r"[0-9]{6,14}|[0-9]{16}"
     r"|[A-Z][0-9]{6,14}|[A-Z][0-9]{18}|[A-Z]{2}[0-9]{5,7}|[A-Z][0-9][A-Z][0-9][A-Z]"
     r"|[0-9]{3}[A-Z]{2}[0-9]{4}|[0-9]{2}[A-Z]{3}[0-9]{5}|[0-9]{7}[A-Z]|[A-Z][0-9]{6}R"
@@ -43,7 +43,7 @@ def licences(passage: Passage) -> Iterator[Find]:
     for match in _CODE.finditer(passage.text):
         said = match.group()
         value = said.replace("-", "").upper()
-        if not _FORMS.fullmatch(value):
+        if not FORMS.fullmatch(value):
             continue
         if value.isalpha() and not _looks_drawn(said):
             continue

@@ -22,6 +22,8 @@ SCORE_NEAR = 0.5
 SCORE_AGAINST = 0.4
 
 _PHONE_GROUPS = (3, 3, 4)
+_EXPECTED = frozenset({Topic.SSN, Topic.ITIN})
+_NO_REASON_AGAINST = frozenset({None, Topic.ACCOUNT, Topic.BIRTH, Topic.LICENCE, Topic.SSN_LAST4})
 _NEVER_ISSUED = ("000", "666", "9")
 
 
@@ -33,7 +35,7 @@ def judge(candidate: Candidate, topic: Topic | None, moment: Moment) -> Judgemen
     if len(value) != N_DIGITS or not ssn.is_valid(ssn.format(value)):
         return None
     grouped = grouped_as_ssn(candidate.groups)
-    expected = topic is Topic.SSN
+    expected = topic in _EXPECTED
     if moment is Moment.WORD and not (grouped and expected and candidate.at_end):
         return None
     if not (grouped or expected):
@@ -41,7 +43,7 @@ def judge(candidate: Candidate, topic: Topic | None, moment: Moment) -> Judgemen
     if expected:
         score = SCORE_BOTH if grouped else SCORE_EXPECTED
     else:
-        score = SCORE_GROUPED if topic is None else SCORE_AGAINST
+        score = SCORE_GROUPED if topic in _NO_REASON_AGAINST else SCORE_AGAINST
     return Judgement(candidate=candidate, value=value, score=score)
 
 

@@ -14,8 +14,29 @@ class Topic(StrEnum):
     CARD = "card"
     CARD_NUMBER = "card_number"  # the number of a card is asked for or announced
     SSN = "ssn"
-    OTHER = "other"  # an order, a phone, a parcel: numbers that are no personal data here
-    NEUTRAL = "neutral"  # an account: nothing follows, but what was said before is over
+    CVV = "cvv"
+    EXPIRY = "expiry"
+    PIN = "pin"
+    SSN_LAST4 = "ssn_last4"
+    ITIN = "itin"
+    PASSPORT = "passport"
+    LICENCE = "licence"
+    MEDICAL = "medical"
+    ACCOUNT = "account"
+    ROUTING = "routing"
+    PHONE = "phone"
+    NHS = "nhs"
+    NINO = "nino"
+    SORT_CODE = "sort_code"
+    AADHAAR = "aadhaar"
+    PAN = "pan"
+    NIF = "nif"
+    FISCAL = "fiscal"
+    TFN = "tfn"
+    NRIC = "nric"
+    IBAN = "iban"
+    BIRTH = "birth"
+    OTHER = "other"  # an order, a parcel: numbers that are no personal data
 
 
 class Moment(StrEnum):

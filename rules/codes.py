@@ -1,0 +1,248 @@
+"""Hearing codes: letters and digits, said or spelled, and judged by what was announced before them.
+
+A run of words that may belong to a code is gathered and read once a silence or another word ends
+it. Like the listener for numbers it goes by the times of words alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from rules.alphabets import (
+    awaits_example,
+    is_article,
+    is_letter,
+    may_explain,
+    n_explaining,
+    split_code,
+)
+from rules.candidates import Candidate, candidates
+from rules.detectors.codes import CODE_TYPES, ENTITIES, CodeType
+from rules.detectors.verdict import Judgement, Topic
+from rules.numbers import CLOSE_S, PAUSE_S, Found, NumberWord, Topics
+from rules.spoken import STARTERS, Kind, Token, read
+from rules.types import Entity
+
+MAX_RUN_WORDS = 64
+MIN_ALONE_SYMBOLS = 9  # the shortest code that counts unannounced
+SPENT_S = 20.0  # an announcement that led to a code leads to no second one for so long
+
+__all__ = ["EMPTY", "ENTITIES", "CodeListener", "CodeMemory"]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeMemory:
+    """The run that a speaker is in the middle of, and what his last announcement led to."""
+
+    run: tuple[NumberWord, ...] = field(default=(), repr=False)
+    looked: bool = False  # the run was judged at a short silence
+    before: str = field(default="", repr=False)  # the word before the run
+    spent: tuple[Topic, float] | None = None
+
+
+EMPTY = CodeMemory()
+
+
+@lru_cache(maxsize=65536)
+def _opens(text: str) -> int:
+    """2 for a word that may begin any code, 1 for one that needs an announcement, else 0."""
+    if any(piece.kind in STARTERS for piece in split_code(text)) or is_letter(text):
+        return 2
+    return 1 if split_code(text)[0].kind is Kind.LETTER or is_article(text) else 0
+
+
+@lru_cache(maxsize=65536)
+def _goes_on(text: str, before: str) -> bool:
+    return all(piece.kind is not Kind.BREAK for piece in split_code(text, before))
+
+
+class CodeListener:
+    """Finds the wanted kinds of codes; holds no memory of any speaker."""
+
+    def __init__(self, wanted: frozenset[str]) -> None:
+        self._types = tuple(each for each in CODE_TYPES if each.entity in wanted)
+
+    def on_word(
+        self, memory: CodeMemory, said: NumberWord, topics: Topics
+    ) -> tuple[CodeMemory, tuple[Entity, ...]]:
+        """Hear one word."""
+        text = said.word.text
+        run = memory.run
+        found: tuple[Entity, ...] = ()
+        if run:
+            memory, found = self.on_silence(memory, said.speaker, said.word.span.start_s, topics)
+            run = memory.run
+        if run:
+            last = [each.word.text for each in run[-3:]]
+            if len(run) < MAX_RUN_WORDS and (
+                _goes_on(text, last[-1].casefold())
+                or awaits_example(last)
+                or may_explain(text, last[-1])
+            ):
+                return CodeMemory((*run, said), False, memory.before, memory.spent), found
+            memory, more = self.on_end(memory, said.speaker, said.word.span.end_s, topics)
+            found += more
+        opens = _opens(text) if self._types else 0
+        if opens == 2 or (opens and topics(said.ordinal, said.word.span.start_s) is not None):
+            return CodeMemory((said,), False, memory.before, memory.spent), found
+        return CodeMemory((), False, text.casefold(), memory.spent), found
+
+    def on_silence(
+        self, memory: CodeMemory, speaker: str | None, until_s: float, topics: Topics
+    ) -> tuple[CodeMemory, tuple[Entity, ...]]:
+        """Learn that the speaker said no more before `until_s`."""
+        if not memory.run:
+            return memory, ()
+        end_s = memory.run[-1].word.span.end_s
+        if until_s > end_s + PAUSE_S and not memory.looked:
+            found = self._judge(memory, topics, early=True)
+            if found is not None:
+                return self._spent(memory, found, speaker, end_s + PAUSE_S)
+            memory = CodeMemory(memory.run, True, memory.before, memory.spent)
+        if until_s > end_s + CLOSE_S:
+            return self.on_end(memory, speaker, end_s + CLOSE_S, topics)
+        return memory, ()
+
+    def on_end(
+        self, memory: CodeMemory, speaker: str | None, at_s: float, topics: Topics
+    ) -> tuple[CodeMemory, tuple[Entity, ...]]:
+        """Learn that the speaker went on to something else, or that the call is over."""
+        if not memory.run:
+            return memory, ()
+        found = self._judge(memory, topics, early=False)
+        if found is not None:
+            return self._spent(memory, found, speaker, at_s)
+        return CodeMemory(before=memory.run[-1].word.text.casefold(), spent=memory.spent), ()
+
+    def _spent(
+        self, memory: CodeMemory, found: _Code, speaker: str | None, at_s: float
+    ) -> tuple[CodeMemory, tuple[Entity, ...]]:
+        last = memory.run[-1].word
+        spent = memory.spent if found.topic is None else (found.topic, last.span.end_s)
+        entity = Found(found.type, found.judgement, found.tokens).entity(speaker, at_s)
+        return CodeMemory(before=last.text.casefold(), spent=spent), (entity,)
+
+    def _judge(self, memory: CodeMemory, topics: Topics, *, early: bool) -> _Code | None:
+        first = memory.run[0]
+        topic = topics(first.ordinal, first.word.span.start_s)
+        if memory.spent is not None and topic is memory.spent[0]:
+            since_s = first.word.span.start_s - memory.spent[1]
+            topic = None if since_s < SPENT_S else topic
+        if topic is None and len(memory.run) == 1 and len(first.word.text) < MIN_ALONE_SYMBOLS:
+            return None
+        tokens, spoken = spelled(memory.run, memory.before)
+        if not tokens:
+            return None
+        reading = read(tokens)
+        offered = tuple(_trimmed(candidates(reading)))
+        restated = bool(reading.corrections)
+        best: _Code | None = None
+        for kind in self._types:
+            announced = topic in kind.topics and _is_near(kind, topics, tokens, topic)
+            if (early and not kind.early) or (kind.spoken_only and not spoken):
+                continue
+            for number, candidate in enumerate(offered):
+                alone = topic is not Topic.OTHER and len(candidate.digits) >= MIN_ALONE_SYMBOLS
+                if not (announced or alone):
+                    continue
+                found = kind.judge(candidate, announced)
+                if found is None:
+                    continue
+                value, score = found
+                if restated and number == 0:
+                    score -= 0.05  # what was said before it was taken back counts least
+                if best is None or score > best.judgement.score:
+                    judged = Judgement(candidate=candidate, value=value, score=score)
+                    best = _Code(kind.entity, judged, tokens, topic if announced else None)
+        return best
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    type: str
+    judgement: Judgement
+    tokens: tuple[Token, ...]
+    topic: Topic | None
+
+
+def _is_near(kind: CodeType, topics: Topics, tokens: Sequence[Token], topic: Topic | None) -> bool:
+    """Whether the announcement is near enough; what another speaker asked is."""
+    first = tokens[0]
+    beyond = topics(first.ordinal + max(0, _REACH - kind.reach_words), first.start_s)
+    return beyond is topic
+
+
+_REACH = 40  # in words, of the topics
+
+
+def _trimmed(offered: Iterator[Candidate]) -> Iterator[Candidate]:
+    """Each candidate, and without an "a" or "I" at its edges that may be a word."""
+    for candidate in offered:
+        yield candidate
+        digits = candidate.digits
+        if digits[0].value in {"A", "I"}:
+            digits = digits[1:]
+        if digits and digits[-1].value in {"A", "I"}:
+            digits = digits[:-1]
+        if digits and len(digits) < len(candidate.digits):
+            yield Candidate(digits, whole=candidate.whole, at_end=candidate.at_end)
+
+
+def spelled(run: Sequence[NumberWord], before: str = "") -> tuple[tuple[Token, ...], bool]:
+    """The tokens of a run up to a word that is no part of a code, and whether any was spoken."""
+    tokens: list[Token] = []
+    spoken = False
+    i = 0
+    while i < len(run):
+        said = run[i]
+        if tokens and tokens[-1].kind is Kind.LETTER:
+            texts = [each.word.text for each in run[i : i + 4]]
+            explained = n_explaining(texts, tokens[-1].value)
+            if explained is not None:
+                n, letter = explained
+                tokens[-1] = _with_value(tokens[-1], letter)
+                i += n
+                continue
+        previous = run[i - 1].word.text.casefold() if i else before
+        after_pause = bool(i) and said.word.span.start_s - run[i - 1].word.span.end_s > PAUSE_S
+        for n, piece in enumerate(split_code(said.word.text, previous)):
+            if piece.kind is Kind.BREAK:
+                return tuple(tokens), spoken
+            spoken = spoken or (piece.kind in STARTERS and piece.kind is not Kind.DIGITS)
+            tokens.append(
+                Token(
+                    kind=piece.kind,
+                    value=piece.value,
+                    joined=piece.joined,
+                    comma=piece.comma,
+                    stop=piece.stop,
+                    paused=after_pause and n == 0,
+                    ordinal=said.ordinal,
+                    utterance_id=said.utterance_id,
+                    start_chars=said.word.start_chars + piece.start_chars,
+                    end_chars=said.word.start_chars + piece.end_chars,
+                    start_s=said.word.span.start_s,
+                    end_s=said.word.span.end_s,
+                )
+            )
+        i += 1
+    return tuple(tokens), spoken
+
+
+def _with_value(token: Token, value: str) -> Token:
+    return Token(
+        kind=token.kind,
+        value=value,
+        joined=token.joined,
+        comma=token.comma,
+        stop=token.stop,
+        paused=token.paused,
+        ordinal=token.ordinal,
+        utterance_id=token.utterance_id,
+        start_chars=token.start_chars,
+        end_chars=token.end_chars,
+        start_s=token.start_s,
+        end_s=token.end_s,
+    )
