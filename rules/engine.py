@@ -24,6 +24,7 @@ from rules.entities import excerpt_of
 from rules.hearing import REMEMBERED_IDS, Hearing, OpenHearing, hull, place_of, ranges
 from rules.hits import Past, Provisional, hit_of, is_new, remembered
 from rules.lemmas import lemma
+from rules.names import NameListener
 from rules.numbers import NumberListener, NumberWord, Topics
 from rules.overlaps import without_overlaps
 from rules.patterns import Window
@@ -124,6 +125,7 @@ class Engine:
         self._numbers = NumberListener(frozenset(self._thresholds))
         self._written = WrittenListener(frozenset(self._thresholds))
         self._codes = CodeListener(frozenset(self._thresholds))
+        self._names = NameListener(frozenset(self._thresholds))
         self._patient = {
             node.rule_index
             for node in self._plan.nodes
@@ -275,7 +277,7 @@ class _Work:
         topics = _topics(memory, others)
         plan, step = self._plan, self._engine._matcher.step
         listen, read = self._engine._numbers.on_word, self._engine._written.on_word
-        decode = self._engine._codes.on_word
+        decode, hear_name = self._engine._codes.on_word, self._engine._names.on_word
         for word in utterance.words:
             start_s = word.span.start_s
             ordinal = memory.n_words
@@ -305,8 +307,9 @@ class _Work:
             memory.numbers, numbers = listen(memory.numbers, said, topics)
             memory.written, written = read(memory.written, said, topics)
             memory.codes, codes = decode(memory.codes, said, topics)
-            if numbers or written or codes or memory.held:
-                self._weigh(memory, (*numbers, *written, *codes))
+            memory.names, names = hear_name(memory.names, said)
+            if numbers or written or codes or names or memory.held:
+                self._weigh(memory, (*numbers, *written, *codes, *names))
             if plan.digits:
                 memory.digits, runs = on_word(memory.digits, said)
                 self._digits(speaker, runs)
@@ -333,6 +336,7 @@ class _Work:
                 idle.numbers.run
                 or idle.written.n_open
                 or idle.codes.run
+                or idle.names.words
                 or idle.digits.run
                 or idle.held
                 or ended
@@ -341,16 +345,18 @@ class _Work:
             memory = self._opened(speaker)
             topics = _topics(memory, _other_marks(self._speakers, speaker))
             numbers, written = self._engine._numbers, self._engine._written
-            codes = self._engine._codes
+            codes, called = self._engine._codes, self._engine._names
             memory.numbers, found = numbers.on_silence(memory.numbers, speaker, at_s, topics)
             memory.written, more = written.on_silence(memory.written, speaker, at_s, topics)
             memory.codes, also = codes.on_silence(memory.codes, speaker, at_s, topics)
-            self._weigh(memory, (*found, *more, *also))
+            memory.names, names = called.on_silence(memory.names, at_s)
+            self._weigh(memory, (*found, *more, *also, *names))
             if ended:
                 memory.numbers, found = numbers.on_end(memory.numbers, speaker, at_s, topics)
                 memory.written, more = written.on_end(memory.written, speaker, at_s, topics)
                 memory.codes, also = codes.on_end(memory.codes, speaker, at_s, topics)
-                self._weigh(memory, (*found, *more, *also))
+                memory.names, names = called.on_end(memory.names, at_s)
+                self._weigh(memory, (*found, *more, *also, *names))
             if self._plan.digits:
                 memory.digits, runs = on_silence(memory.digits, at_s)
                 self._digits(speaker, runs)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from rules import codes, written
+from rules import codes, names, written
 from rules.detectors import card, ssn
 from rules.types import Entity
 
 ENTITY_TYPES: frozenset[str] = (
     frozenset({card.ENTITY, ssn.ENTITY}) | written.ENTITIES | codes.ENTITIES
 )
+
+NAME_TYPES: frozenset[str] = names.ENTITIES  # found by a model, and only where a rule asks
+KNOWN_TYPES: frozenset[str] = ENTITY_TYPES | NAME_TYPES
 
 _EXCERPTS = {card.ENTITY: card.excerpt, ssn.ENTITY: ssn.excerpt}
 MAX_DOTS = 12

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from rules import codes, written
+from rules import codes, names, written
 from rules.codes import CodeMemory
 from rules.digits import NO_DIGITS, DigitsMemory
+from rules.names import NameMemory
 from rules.numbers import EMPTY, NumberMemory
 from rules.phrases import MAX_PAUSE_S, Partial, phrase_words
 from rules.topics import Mark
@@ -44,6 +45,7 @@ class Hearing:
     numbers: NumberMemory = field(default=EMPTY, repr=False)
     written: WrittenMemory = field(default=written.EMPTY, repr=False)
     codes: CodeMemory = field(default=codes.EMPTY, repr=False)
+    names: NameMemory = field(default=names.EMPTY, repr=False)
     held: tuple[Entity, ...] = ()  # found, but a run of written data is still open around it
     reported: tuple[tuple[int, int, float], ...] = ()  # first and last ordinal, score
     digits: DigitsMemory = field(default=NO_DIGITS, repr=False)
@@ -59,6 +61,7 @@ class Hearing:
             numbers=self.numbers,
             written=self.written,
             codes=self.codes,
+            names=self.names,
             held=self.held,
             reported=self.reported,
             digits=self.digits,
@@ -77,6 +80,7 @@ class OpenHearing:
     numbers: NumberMemory = field(repr=False)
     written: WrittenMemory = field(repr=False)
     codes: CodeMemory = field(repr=False)
+    names: NameMemory = field(repr=False)
     held: tuple[Entity, ...]
     reported: tuple[tuple[int, int, float], ...]
     digits: DigitsMemory = field(repr=False)
@@ -92,6 +96,7 @@ class OpenHearing:
             numbers=self.numbers,
             written=self.written,
             codes=self.codes,
+            names=self.names,
             held=self.held,
             reported=self.reported,
             digits=self.digits,

@@ -28,7 +28,7 @@ from rules.conditions import (
     Step,
 )
 from rules.document import Document, KeyPath
-from rules.entities import ENTITY_TYPES
+from rules.entities import KNOWN_TYPES
 from rules.errors import Problem
 from rules.phrases import phrase_words
 from rules.schema import (
@@ -159,6 +159,8 @@ class Resolver:
                 types=tuple(_known_types(model.pii.type, (*where, "pii", "type"))),
                 min_score=model.pii.min_score,
             )
+        if model.named_entity is not None:
+            return EntityCondition(types=tuple(model.named_entity.type))
         if model.phrase is not None:
             return PhraseCondition(
                 any_of=self._phrases(names, model.phrase.any_of, (*where, "phrase", "any_of")),
@@ -333,9 +335,9 @@ def _roles(names: Sequence[str]) -> tuple[Role, ...]:
 
 def _known_types(types: Sequence[str], where: KeyPath) -> Iterator[str]:
     for name in types:
-        if name not in ENTITY_TYPES:
-            near = difflib.get_close_matches(name, ENTITY_TYPES, n=1)
-            known = ", ".join(sorted(ENTITY_TYPES))
+        if name not in KNOWN_TYPES:
+            near = difflib.get_close_matches(name, KNOWN_TYPES, n=1)
+            known = ", ".join(sorted(KNOWN_TYPES))
             mend = f"did you mean {near[0]}?" if near else f"known: {known}"
             raise _Fault(where, f"no kind of personal data is called {name!r}; {mend}")
         yield name

@@ -93,6 +93,14 @@ class PiiModel(StrictModel):
     min_score: float = Field(0.5, ge=0, le=1, description="Lower scores are not reported.")
 
 
+class NamedEntityModel(StrictModel):
+    """Condition: a name is said, as a language model hears it; short form: its type."""
+
+    type: Annotated[list[Literal["PERSON", "LOCATION", "NRP", "ORGANIZATION"]], one_or_many] = (
+        Field(min_length=1, description="Whose or what name, one or several.")
+    )
+
+
 class PhrasesModel(StrictModel):
     """Condition: one of the phrases is said; short form: a phrase or a list of them."""
 
@@ -279,6 +287,9 @@ class ConditionModel(StrictModel):
 
     pii: Annotated[PiiModel, short_form("type")] | None = Field(
         None, description="Personal data is said."
+    )
+    named_entity: Annotated[NamedEntityModel, short_form("type")] | None = Field(
+        None, description="A name of a person, a place or a group is said."
     )
     phrase: Annotated[PhrasesModel, phrases_short_form] | None = Field(
         None, description="A phrase is said."

@@ -155,7 +155,7 @@ class WrittenListener:
             if topics(first.ordinal, first.word.span.start_s) is Topic.BIRTH:
                 finds += tuple(replace(find, type=BIRTH) for find in finds if _is_day(find))
         return tuple(
-            _entity(find, run, at_s)
+            entity_of(find, run, at_s)
             for find in sorted(finds, key=lambda find: find.start)
             if find.type in self._wanted
         )
@@ -238,7 +238,8 @@ def _is_plain(find: Find) -> bool:
     return find.type == address.URL and find.value.partition(".")[0].casefold() in _STOPS
 
 
-def _entity(find: Find, run: Sequence[NumberWord], at_s: float) -> Entity:
+def entity_of(find: Find, run: Sequence[NumberWord], at_s: float) -> Entity:
+    """A find in a run of words that are joined by single spaces."""
     ranges: dict[str, tuple[int, int]] = {}
     used: list[Span] = []
     start = 0

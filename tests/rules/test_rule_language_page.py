@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from rules import case_schema, schema
 from rules.document import parse_document
-from rules.entities import ENTITY_TYPES
+from rules.entities import KNOWN_TYPES
 from rules.loader import load_rulebook
 from rules.validation import validated
 
@@ -25,6 +25,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "## Keys of a scope": schema.ScopeModel,
     "## Keys of a condition": schema.ConditionModel,
     "### `pii`": schema.PiiModel,
+    "### `named_entity`": schema.NamedEntityModel,
     "### `phrase`": schema.PhrasesModel,
     "A phrase has these keys:": schema.PhraseModel,
     "### `regex`": schema.RegexModel,
@@ -96,4 +97,4 @@ def test_examples_are_valid(tmp_path: Path) -> None:
 def test_every_type_of_entity_is_described() -> None:
     """The page lists just the kinds of personal data that can be found."""
     table = PAGE.split("| type | what | how it is known |\n|---|---|---|\n", 1)[1].split("\n\n")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == ENTITY_TYPES
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == KNOWN_TYPES
