@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 
 from rules.spoken import Kind, Piece, split_word
@@ -48,6 +49,12 @@ def split_code(text: str, before: str = "") -> tuple[Piece, ...]:
     >>> [(piece.kind.name, piece.value) for piece in split_code("AB12,")]
     [('LETTER', 'A'), ('LETTER', 'B'), ('DIGITS', '12')]
     """
+    return _lettered(text) or split_word(text, before)
+
+
+@lru_cache(maxsize=65536)
+def _lettered(text: str) -> tuple[Piece, ...]:
+    """The pieces of a word with letters that count, () for any other."""
     said = bare(text)
     letter = _LETTERS.get(said.casefold())
     start = text.find(said)
@@ -55,7 +62,7 @@ def split_code(text: str, before: str = "") -> tuple[Piece, ...]:
         return (_letter(letter, start, start + len(said), text),)
     if len(said) == 1 and said.isalpha() and said.isascii():
         if said.casefold() == "o":
-            return split_word(text, before)
+            return ()
         return (_letter(said.upper(), start, start + 1, text),)
     if _is_code(said):
         return tuple(
@@ -69,7 +76,7 @@ def split_code(text: str, before: str = "") -> tuple[Piece, ...]:
             )
             for match in _PART.finditer(said)
         )
-    return split_word(text, before)
+    return ()
 
 
 def _is_code(said: str) -> bool:

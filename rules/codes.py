@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from rules.alphabets import (
     awaits_example,
+    bare,
     is_article,
     is_letter,
     may_explain,
@@ -132,6 +133,9 @@ class CodeListener:
             topic = None if since_s < SPENT_S else topic
         if topic is None and len(memory.run) == 1 and len(first.word.text) < MIN_ALONE_SYMBOLS:
             return None
+        kinds = [kind for kind in self._types if topic in kind.topics or kind.alone]
+        if not any(topic in kind.topics for kind in kinds) and not _may_be_alone(memory.run):
+            return None
         tokens, spoken = spelled(memory.run, memory.before)
         if not tokens:
             return None
@@ -139,12 +143,16 @@ class CodeListener:
         offered = tuple(_trimmed(candidates(reading)))
         restated = bool(reading.corrections)
         best: _Code | None = None
-        for kind in self._types:
+        for kind in kinds:
             announced = topic in kind.topics and _is_near(kind, topics, tokens, topic)
             if (early and not kind.early) or (kind.spoken_only and not spoken):
                 continue
             for number, candidate in enumerate(offered):
-                alone = topic is not Topic.OTHER and len(candidate.digits) >= MIN_ALONE_SYMBOLS
+                alone = (
+                    kind.alone
+                    and topic is not Topic.OTHER
+                    and len(candidate.digits) >= MIN_ALONE_SYMBOLS
+                )
                 if not (announced or alone):
                     continue
                 found = kind.judge(candidate, announced)
@@ -165,6 +173,20 @@ class _Code:
     judgement: Judgement
     tokens: tuple[Token, ...]
     topic: Topic | None
+
+
+def _may_be_alone(run: Sequence[NumberWord]) -> bool:
+    """Whether a run has letters, or a group of digits as a taxpayer number has, or is one word."""
+    return len(run) == 1 or any(_tells(said.word.text) for said in run)
+
+
+@lru_cache(maxsize=65536)
+def _tells(text: str) -> bool:
+    return (
+        text.startswith("9")
+        or bare(text).casefold() in {"nine", "ninety"}
+        or any(piece.kind is Kind.LETTER for piece in split_code(text))
+    )
 
 
 def _is_near(kind: CodeType, topics: Topics, tokens: Sequence[Token], topic: Topic | None) -> bool:

@@ -108,7 +108,9 @@ class NumberListener:
             if judgement is not None:
                 entities.append(judgement.entity(said.speaker, word.span.end_s))
                 memory = replace(memory, decided=True)
-        return replace(memory, before=_bare(word.text)), tuple(entities)
+        heard = _bare(word.text)
+        after = memory if memory.before == heard else replace(memory, before=heard)
+        return after, tuple(entities)
 
     def on_silence(
         self, memory: NumberMemory, speaker: str | None, until_s: float, topics: Topics
@@ -200,7 +202,12 @@ def _grown(memory: NumberMemory, token: Token) -> NumberMemory:
     if memory.overflow or len(memory.run) >= MAX_TOKENS:
         # The last token is kept up to date, so that silence is measured from the end of the run.
         return replace(memory, run=(*memory.run[:-1], token), overflow=True)
-    return replace(memory, run=(*memory.run, token), checked=None)
+    return NumberMemory(
+        run=(*memory.run, token),
+        decided=memory.decided,
+        fragments=memory.fragments,
+        before=memory.before,
+    )
 
 
 def _possible(

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from types import MappingProxyType
 
 
@@ -72,6 +73,7 @@ def _vocabulary() -> Mapping[str, tuple[Kind, str]]:
 
 _VOCABULARY = _vocabulary()
 _ORDINALS = frozenset({"last", "first", "next", "final", "ending", "other"})
+_LEADS = _ORDINALS | {"scratch"}  # words that change what the next one means
 _PIECE = re.compile(r"[0-9]+|[^\W0-9_]+(?:['\u2019][^\W0-9_]+)*")
 _PLURAL_DIGIT = re.compile(r"\W*([0-9])['\u2019]?s\W*")
 _LOOKALIKE = re.compile(r"[0-9IilOo\W_]+")
@@ -104,6 +106,11 @@ def split_word(text: str, before: str = "") -> tuple[Piece, ...]:
     >>> [(piece.kind.name, piece.value) for piece in split_word("forty-five,")]
     [('TENS', '40'), ('UNIT', '5')]
     """
+    return _split(text, before if before in _LEADS else "")
+
+
+@lru_cache(maxsize=65536)  # speech repeats its words
+def _split(text: str, before: str) -> tuple[Piece, ...]:
     whole = (Piece(Kind.BREAK, "", 0, len(text)),)
     plural = _PLURAL_DIGIT.fullmatch(text)
     if plural:

@@ -47,6 +47,7 @@ class CodeType:
     topics: frozenset[Topic]
     judge: Judge
     reach_words: int  # between the announcement and the code
+    alone: bool = False  # it may count unannounced
     early: bool = False  # a short silence is enough to judge it: nothing follows a valid one
     spoken_only: bool = False  # what is written in digits is left to the written listener
 
@@ -317,6 +318,7 @@ def _type(
     judge: Judge,
     *,
     reach_words: int = 12,
+    alone: bool = False,
     early: bool = False,
     spoken_only: bool = False,
 ) -> CodeType:
@@ -326,6 +328,7 @@ def _type(
         topics=frozenset(wanted),
         judge=judge,
         reach_words=reach_words,
+        alone=alone,
         early=early,
         spoken_only=spoken_only,
     )
@@ -339,7 +342,7 @@ CODE_TYPES = (
     _type(EXPIRY, Topic.EXPIRY, _expiry, early=True),
     _type("PIN", Topic.PIN, _pin, early=True),
     _type("US_SSN_LAST4", Topic.SSN_LAST4, _by_form("9999"), early=True),
-    _type("US_ITIN", (Topic.ITIN, Topic.SSN), _itin, reach_words=20),
+    _type("US_ITIN", (Topic.ITIN, Topic.SSN), _itin, reach_words=20, alone=True),
     _type("US_PASSPORT", Topic.PASSPORT, _passport, reach_words=16),
     _type(licence.ENTITY, Topic.LICENCE, _licence, reach_words=16),
     _type("MEDICAL_LICENSE", Topic.MEDICAL, _medical, reach_words=16),
@@ -352,7 +355,7 @@ CODE_TYPES = (
     ),
     _type(phone.ENTITY, Topic.PHONE, _phone, reach_words=16, spoken_only=True),
     _type("UK_NHS", Topic.NHS, _checked(nhs.validate, "9" * 10), early=True),
-    _type("UK_NINO", Topic.NINO, _nino),
+    _type("UK_NINO", Topic.NINO, _nino, alone=True),
     _type("UK_SORT_CODE", Topic.SORT_CODE, _sort_code, early=True),
     _type("IN_AADHAAR", Topic.AADHAAR, _checked(aadhaar.validate, "9" * 12), early=True),
     _type("IN_PAN", Topic.PAN, _checked(pan.validate, "AAAAA9999A"), early=True),
@@ -366,6 +369,7 @@ CODE_TYPES = (
         "IT_FISCAL_CODE",
         Topic.FISCAL,
         _checked(codicefiscale.validate, "AAAAAA99A99A999A", alone=True),
+        alone=True,
     ),
     _type(
         "AU_TFN",
@@ -373,7 +377,7 @@ CODE_TYPES = (
         _first_of(_checked(tfn.validate, "9" * 9, "9" * 8)),
     ),
     _type("SG_NRIC_FIN", Topic.NRIC, _nric),
-    _type(written_iban.ENTITY, Topic.IBAN, _iban, reach_words=16),
+    _type(written_iban.ENTITY, Topic.IBAN, _iban, reach_words=16, alone=True),
     _type(BIRTH, Topic.BIRTH, _birth),
 )
 ENTITIES = frozenset(each.entity for each in CODE_TYPES)

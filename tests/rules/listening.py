@@ -6,18 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rules.cases import SECONDS_PER_WORD
-from rules.detectors import card, ssn
+from rules.codes import EMPTY as NO_CODES
+from rules.codes import CodeListener
+from rules.detectors import card, iban, licence, phone, ssn
 from rules.detectors.verdict import Topic
 from rules.numbers import EMPTY as NO_NUMBERS
 from rules.numbers import NumberListener, NumberWord
 from rules.overlaps import without_overlaps
 from rules.phrases import PhraseMatcher, phrase_words
-from rules.topics import Mark, mark_of, topic_at, topic_patterns
+from rules.topics import Mark, mark_of, marked, topic_at, topic_patterns
 from rules.types import Entity, Span, Utterance, utterance_from_text
 from rules.written import EMPTY, ENTITIES, WrittenListener
 
 WRITTEN = WrittenListener(ENTITIES)
 NUMBERS = NumberListener(frozenset({card.ENTITY, ssn.ENTITY}))
+CODES = CodeListener(frozenset({iban.ENTITY, licence.ENTITY, phone.ENTITY}))
 _MATCHER = PhraseMatcher(topic_patterns(0))
 
 
@@ -76,10 +79,31 @@ def numbers(utterances: Sequence[Utterance]) -> list[Entity]:
     return found + list(NUMBERS.on_end(memory, None, end_s + 60.0, topics)[1])
 
 
+def codes(utterances: Sequence[Utterance]) -> list[Entity]:
+    """What the code listener finds of the kinds that may be spelled, by its own words."""
+    memory = NO_CODES
+    found: list[Entity] = []
+    marks: tuple[Mark, ...] = ()
+    partials: Any = ()
+
+    def topics(ordinal: int, start_s: float) -> Topic | None:
+        return topic_at(marks, (), ordinal=ordinal, start_s=start_s)
+
+    end_s = 0.0
+    for said in said_words(utterances):
+        partials, matches = _MATCHER.step(partials, phrase_words(said.word.text), said.ordinal)
+        mark = mark_of(matches, said.word.span.end_s)
+        marks = marked(marks, mark) if mark else marks
+        memory, entities = CODES.on_word(memory, said, topics)
+        found += entities
+        end_s = said.word.span.end_s
+    return found + list(CODES.on_end(memory, None, end_s + 60.0, topics)[1])
+
+
 def everything(text: str) -> tuple[Entity, ...]:
-    """What both listeners find in a sentence, the surest where they disagree."""
+    """What the listeners find in a sentence, the surest where they disagree."""
     utterances = [sentence(text)] if text.strip() else []
-    return without_overlaps(written(utterances) + numbers(utterances))
+    return without_overlaps(written(utterances) + numbers(utterances) + codes(utterances))
 
 
 Finder = Callable[[str], Sequence[Entity]]
