@@ -151,6 +151,8 @@ class NumberListener:
         return NumberMemory(before=memory.before, fragments=fragments), ()
 
     def _judge(self, memory: NumberMemory, topics: Topics, moment: Moment) -> Found | None:
+        if not memory.fragments and _n_digits_at_most(memory.run) < MIN_DIGITS:
+            return None
         best: Found | None = None
         for tokens, candidate, at in _possible(memory, moment):
             first = tokens[candidate.digits[0].first]
@@ -160,6 +162,13 @@ class NumberListener:
                 if judgement and (best is None or judgement.score > best.judgement.score):
                     best = Found(entity_type, judgement, tokens)
         return best
+
+
+_MULTIPLYING = {Kind.REPEAT: 4, Kind.PLURAL: 9, Kind.HUNDRED: 2}
+
+
+def _n_digits_at_most(run: Sequence[Token]) -> int:
+    return sum(_MULTIPLYING.get(token.kind) or len(token.value) for token in run)
 
 
 def _bare(text: str) -> str:
