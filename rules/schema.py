@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function
 
+from rules.entities import KNOWN_TYPES
 from rules.linear_regex import fault_of_pattern
 from rules.phrases import phrase_words
 from rules.versions import fault_of_range
@@ -34,13 +47,44 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-def short_form(key: str) -> BeforeValidator:
-    """Let a value stand for a mapping with this one key."""
+@dataclass(frozen=True, slots=True, eq=False)  # hashed by identity: a schema is a dict
+class ShortForm:
+    """Lets something shorter stand for a value, and says so in the JSON Schema.
+
+    `key` names the one key of a mapping whose value may stand alone; `shorter` is the schema of
+    what may be written where that cannot be looked up; neither: an item of the list alone.
+    """
+
+    written_out: Callable[[Any], Any]
+    key: str = ""
+    shorter: JsonSchemaValue | None = None
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return no_info_before_validator_function(self.written_out, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        written = handler(core)
+        if self.shorter is not None:
+            return {"anyOf": [written, self.shorter]}
+        if not self.key:
+            return {"anyOf": [written, written["items"]]}
+        return {"anyOf": [written, handler.resolve_ref_schema(written)["properties"][self.key]]}
+
+
+def short_form(key: str, *shorter: str) -> ShortForm:
+    """Let a value stand for a mapping with this one key.
+
+    `shorter` are its JSON types, where the mapping holds itself and its schema is not made yet.
+    """
 
     def written_out(value: Any) -> Any:
         return value if isinstance(value, dict) else {key: value}
 
-    return BeforeValidator(written_out)
+    return ShortForm(written_out, key, {"type": list(shorter)} if shorter else None)
 
 
 def _phrases_written_out(value: Any) -> Any:
@@ -49,14 +93,22 @@ def _phrases_written_out(value: Any) -> Any:
     return {"any_of": value}
 
 
-phrases_short_form = BeforeValidator(_phrases_written_out)
+phrases_short_form = ShortForm(
+    _phrases_written_out,
+    shorter={
+        "anyOf": [
+            {"type": ["string", "array"]},
+            {"type": "object", "anyOf": [{"required": ["text"]}, {"required": ["list"]}]},
+        ]
+    },
+)
 
 
 def _list_from_one(value: Any) -> Any:
     return [value] if isinstance(value, str | dict) else value
 
 
-one_or_many = BeforeValidator(_list_from_one)
+one_or_many = ShortForm(_list_from_one)
 Name = Annotated[str, Field(pattern=NAME, max_length=60)]
 Word = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^\S+$")]
 
@@ -84,10 +136,13 @@ class PhraseModel(StrictModel):
 PhraseItem = Annotated[PhraseModel, short_form("text")]
 
 
+EntityName = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(KNOWN_TYPES)})]
+
+
 class PiiModel(StrictModel):
     """Condition: a piece of personal data is said; short form: its type."""
 
-    type: Annotated[list[str], one_or_many] = Field(
+    type: Annotated[list[EntityName], one_or_many] = Field(
         min_length=1, description="What kind of data, one or several."
     )
     min_score: float = Field(0.5, ge=0, le=1, description="Lower scores are not reported.")
@@ -285,6 +340,8 @@ class MetricModel(StrictModel):
 class ConditionModel(StrictModel):
     """What a rule looks for: exactly one of the keys."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
     pii: Annotated[PiiModel, short_form("type")] | None = Field(
         None, description="Personal data is said."
     )
@@ -304,14 +361,16 @@ class ConditionModel(StrictModel):
         None, description="A run of digits is said."
     )
     near: NearModel | None = Field(None, description="Parts are said close to each other.")
-    sequence: Annotated[SequenceModel, short_form("steps")] | None = Field(
+    sequence: Annotated[SequenceModel, short_form("steps", "array")] | None = Field(
         None, description="Steps happen one after another."
     )
     absent: AbsentModel | None = Field(None, description="Something is not said in time.")
-    all: Annotated[AllModel, short_form("of")] | None = Field(
+    all: Annotated[AllModel, short_form("of", "array")] | None = Field(
         None, description="Every part happens."
     )
-    any: Annotated[AnyModel, short_form("of")] | None = Field(None, description="One part happens.")
+    any: Annotated[AnyModel, short_form("of", "array")] | None = Field(
+        None, description="One part happens."
+    )
     not_: NotModel | None = Field(None, alias="not", description="Within `all`: what must not be.")
     count: CountModel | None = Field(None, description="Something happens several times.")
     metric: MetricModel | None = Field(None, description="A measure crosses a limit.")
@@ -326,7 +385,7 @@ class ConditionModel(StrictModel):
         return self
 
 
-When = Annotated[ConditionModel, short_form("phrase")]
+When = Annotated[ConditionModel, short_form("phrase", "string", "array")]
 
 
 class ScopeModel(StrictModel):
@@ -403,7 +462,7 @@ class PackModel(StrictModel):
     title: str | None = Field(None, max_length=120, description="A short name for people.")
     owner: str | None = Field(None, max_length=120, description="Who answers for it.")
     locale: str | None = Field(None, pattern=LOCALE, description="Language, such as `en-US`.")
-    imports: list[Annotated[ImportModel, short_form("pack")]] = Field(
+    imports: list[Annotated[ImportModel, short_form("pack", "string")]] = Field(
         default_factory=list, max_length=20, description="Packs whose lists and macros it uses."
     )
     lists: dict[Name, Annotated[list[str], Field(min_length=1, max_length=MAX_PHRASES)]] = Field(

@@ -14,6 +14,7 @@ from earmark.commands import rules_backtest, rules_explain
 from earmark.errors import BadInputError
 from rules.cases import Case, CaseResult, load_cases, rule_files_of, run_case
 from rules.errors import RuleInputError, RuleLoadError
+from rules.json_schema import json_schema
 from rules.lint import lint as lint_rules
 from rules.loader import load_rulebook
 from rules.records import Scanner, parse_record
@@ -109,6 +110,19 @@ def test(paths: tuple[Path, ...], as_json: bool) -> None:
     if not as_json:
         click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     sys.exit(1 if failed else 0)
+
+
+@command.command()
+@click.option("--cases", is_flag=True, help="The schema of case files instead of packs.")
+def schema(cases: bool) -> None:
+    r"""Print the JSON Schema of rule files, for editors that complete and check YAML.
+
+    \b
+    earmark rules schema > earmark-rules.schema.json
+    then, as the first line of a pack:
+    # yaml-language-server: $schema=earmark-rules.schema.json
+    """
+    click.echo(json.dumps(json_schema(cases=cases), indent=2, ensure_ascii=False))
 
 
 @command.command()
