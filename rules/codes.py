@@ -21,6 +21,7 @@ from rules.alphabets import (
 )
 from rules.candidates import Candidate, candidates
 from rules.detectors.codes import CODE_TYPES, ENTITIES, CodeType
+from rules.detectors.passage import word_set
 from rules.detectors.verdict import Judgement, Topic
 from rules.numbers import CLOSE_S, PAUSE_S, Found, NumberWord, Topics
 from rules.spoken import STARTERS, Kind, Token, read
@@ -29,6 +30,13 @@ from rules.types import Entity
 MAX_RUN_WORDS = 64
 MIN_ALONE_SYMBOLS = 9  # the shortest code that counts unannounced
 SPENT_S = 20.0  # an announcement that led to a code leads to no second one for so long
+
+_COUNTED = word_set(
+    """dollar dollars cents bucks euro euros pound pounds pence rupees percent times people
+    customers items units years months weeks days hours minutes seconds miles kilometers meters feet inches
+    degrees percentage points copies shares o'clock am pm a.m p.m thousand million billion lakh
+    calls emails pages kids children users"""
+)
 
 __all__ = ["EMPTY", "ENTITIES", "CodeListener", "CodeMemory"]
 
@@ -83,6 +91,8 @@ class CodeListener:
                 or may_explain(text, last[-1])
             ):
                 return CodeMemory((*run, said), False, memory.before, memory.spent), found
+            if bare(text).casefold() in _COUNTED:
+                memory = CodeMemory(before=memory.before, spent=memory.spent)  # "120 dollars"
             memory, more = self.on_end(memory, said.speaker, said.word.span.end_s, topics)
             found += more
         opens = _opens(text) if self._types else 0

@@ -115,13 +115,13 @@ def test(paths: tuple[Path, ...], as_json: bool) -> None:
 @command.command()
 @click.option("--cases", is_flag=True, help="The schema of case files instead of packs.")
 def schema(cases: bool) -> None:
-    r"""Print the JSON Schema of rule files, for editors that complete and check YAML.
+    """Print the JSON Schema of rule files, for editors that complete and check YAML.
 
     \b
     earmark rules schema > earmark-rules.schema.json
     then, as the first line of a pack:
     # yaml-language-server: $schema=earmark-rules.schema.json
-    """
+    """  # noqa: D301
     click.echo(json.dumps(json_schema(cases=cases), indent=2, ensure_ascii=False))
 
 

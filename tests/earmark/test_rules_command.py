@@ -40,7 +40,7 @@ def test_lint_and_test_pass_on_the_built_in_book() -> None:
     assert results
     assert all(result["passed"] for result in results)
     assert run("test").output == f"{len(results)} passed, 0 failed\n"
-    assert run("lint").output == f"6 rules, {len(results)} cases, 0 issues\n"
+    assert run("lint").output == f"10 rules, {len(results)} cases, 0 issues\n"
 
 
 PACK = """pack: a.b
@@ -195,4 +195,4 @@ def test_missing_input_and_rules(tmp_path: Path) -> None:
 def test_command_is_a_group() -> None:
     """The command finds its subcommands under the names that people type."""
     assert isinstance(command, click.Group)
-    assert sorted(command.commands) == ["backtest", "explain", "lint", "scan", "test"]
+    assert sorted(command.commands) == ["backtest", "explain", "lint", "scan", "schema", "test"]

@@ -33,7 +33,11 @@ def test_book_is_in_force_and_asks_for_review(book: Rulebook) -> None:
         "conduct.promissory-claim",
         "conduct.threat",
         "disclosure.recording-notice",
+        "pii.bank-account",
         "pii.card-number",
+        "pii.card-security-code",
+        "pii.identity-number",
+        "pii.personal-identification-number",
         "pii.us-ssn",
     ]
     assert all(rule.status is RuleStatus.ACTIVE for rule in book.rules)
