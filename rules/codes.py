@@ -34,7 +34,7 @@ SPENT_S = 20.0  # an announcement that led to a code leads to no second one for 
 _COUNTED = word_set(
     """dollar dollars cents bucks euro euros pound pounds pence rupees percent times people
     customers items units years months weeks days hours minutes seconds miles kilometers meters feet
-    inches degrees percentage points copies shares o'clock am pm a.m p.m thousand million billion lakh
+    inches degrees percentage points copies shares o'clock am pm a.m p.m thousand million billion
     calls emails pages kids children users"""
 )
 
