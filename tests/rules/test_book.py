@@ -39,6 +39,10 @@ def test_book_is_in_force_and_asks_for_review(book: Rulebook) -> None:
         "pii.identity-number",
         "pii.personal-identification-number",
         "pii.us-ssn",
+        "requests.cease-communication",
+        "requests.complaint",
+        "requests.data-subject",
+        "requests.do-not-call",
     ]
     assert all(rule.status is RuleStatus.ACTIVE for rule in book.rules)
     assert all("ounsel must review" in rule.description for rule in book.rules)
