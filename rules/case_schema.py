@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from rules.schema import RoleName, StrictModel, one_or_many
+from rules.schema import EntityName, RoleName, StrictModel, one_or_many, short_form
 
 
 class SaidModel(StrictModel):
@@ -25,6 +25,23 @@ class SaidModel(StrictModel):
         return self
 
 
+class ExpectedHitModel(StrictModel):
+    """A hit that must come; short form: the id of its rule."""
+
+    rule: str = Field(description="The id of the rule.")
+    at_s: float | None = Field(None, ge=0, le=86400, description="When it must be told.")
+    within_s: float = Field(0.5, gt=0, le=600, description="How far from `at_s` it may be.")
+    speaker: str | None = Field(None, description="Who said it; unset: anybody.")
+    times: int | None = Field(None, ge=1, le=100, description="How often; unset: at least once.")
+
+
+class ExpectedEntityModel(StrictModel):
+    """Personal data that must be found."""
+
+    entity: EntityName = Field(description="Its type.")
+    value: str | None = Field(None, max_length=200, description="Its normalised value.")
+
+
 class CaseModel(StrictModel):
     """One case: what is said, and which rules must hit and must not."""
 
@@ -33,18 +50,25 @@ class CaseModel(StrictModel):
     ends_s: float | None = Field(
         None, gt=0, le=86400, description="When the call ends; unset: after the last words."
     )
-    hit: Annotated[list[str], one_or_many] = Field(
-        default_factory=list, description="Ids of rules that must hit."
+    hit: Annotated[list[Annotated[ExpectedHitModel, short_form("rule")]], one_or_many] = Field(
+        default_factory=list, description="Rules that must hit."
     )
     no_hit: Annotated[list[str], one_or_many] = Field(
         default_factory=list, description="Ids of rules that must not hit."
     )
+    find: Annotated[list[ExpectedEntityModel], one_or_many] = Field(
+        default_factory=list, description="Personal data that must be found, and no other."
+    )
+    never: bool = Field(False, description="Whether no rule at all may hit, but those under `hit`.")
+    todo: str | None = Field(
+        None, min_length=1, max_length=200, description="Why the case may still fail."
+    )
 
     @model_validator(mode="after")
     def _expects_something(self) -> CaseModel:
-        if not self.hit and not self.no_hit:
-            raise ValueError("a case needs `hit` or `no_hit`")
-        if set(self.hit) & set(self.no_hit):
+        if not (self.hit or self.no_hit or self.find or self.never):
+            raise ValueError("a case needs `hit`, `no_hit`, `find` or `never`")
+        if {expected.rule for expected in self.hit} & set(self.no_hit):
             raise ValueError("a rule stands under both `hit` and `no_hit`")
         if not self.say:
             raise ValueError("`say` is empty")

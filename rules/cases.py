@@ -9,13 +9,17 @@ from pathlib import Path
 from rules.case_schema import CaseModel, CasesModel
 from rules.document import Document, read_document
 from rules.engine import Engine
+from rules.entities import ENTITY_TYPES
 from rules.errors import Problem, RuleLoadError
 from rules.loader import BUILT_IN_BOOK, CASES_SUFFIXES, is_case_file, yaml_files
 from rules.rulebook import Rulebook, RuleStatus
 from rules.types import (
     CallEnded,
+    Entity,
     Event,
     HeardUntil,
+    Hit,
+    HitState,
     Participant,
     Role,
     Span,
@@ -27,6 +31,33 @@ SECONDS_PER_WORD = 0.4  # an ordinary pace, for sentences that come without time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedHit:
+    """A hit that must come."""
+
+    rule_id: str
+    at_s: float | None = None
+    within_s: float = 0.5
+    speaker: str | None = None
+    times: int | None = None  # None = at least once
+
+    def is_met_by(self, hit: Hit) -> bool:
+        """Whether a hit is of the rule, by the speaker, and in time."""
+        return (
+            hit.rule_id == self.rule_id
+            and self.speaker in {None, hit.speaker}
+            and (self.at_s is None or abs(hit.at_s - self.at_s) <= self.within_s)
+        )
+
+    def __str__(self) -> str:
+        said = self.rule_id
+        if self.times is not None:
+            said += f", {self.times} times"
+        if self.at_s is not None:
+            said += f", at {self.at_s:g} s (+-{self.within_s:g})"
+        return said if self.speaker is None else f"{said}, by {self.speaker}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One case, ready to be fed."""
 
@@ -35,8 +66,11 @@ class Case:
     line: int
     timeline: bool
     events: tuple[Event, ...] = field(repr=False)
-    hit: tuple[str, ...]
+    hit: tuple[ExpectedHit, ...]
     no_hit: tuple[str, ...]
+    find: tuple[tuple[str, str | None], ...] = field(default=(), repr=False)  # type and value
+    never: bool = False  # no rule may hit but those of `hit`
+    todo: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +78,16 @@ class CaseResult:
     """What became of a case."""
 
     case: Case
-    missing: tuple[str, ...]  # rules that should have hit
-    unexpected: tuple[str, ...]  # rules that should not have
+    hits: tuple[Hit, ...] = field(repr=False)
+    missing: tuple[ExpectedHit, ...]  # hits that should have come
+    unexpected: tuple[str, ...]  # rules that should not have hit
+    not_found: tuple[tuple[str, str | None], ...] = field(default=(), repr=False)
+    not_expected: tuple[Entity, ...] = field(default=(), repr=False)
 
     @property
     def passed(self) -> bool:
         """Whether everything came as expected."""
-        return not self.missing and not self.unexpected
+        return not (self.missing or self.unexpected or self.not_found or self.not_expected)
 
 
 def load_cases(paths: Sequence[Path], rulebook: Rulebook) -> tuple[Case, ...]:
@@ -76,7 +113,8 @@ def load_cases(paths: Sequence[Path], rulebook: Rulebook) -> tuple[Case, ...]:
         if model is None:
             continue
         for i, case in enumerate(model.cases):
-            for key, ids in (("hit", case.hit), ("no_hit", case.no_hit)):
+            expected = [hit.rule for hit in case.hit]
+            for key, ids in (("hit", expected), ("no_hit", case.no_hit)):
                 problems += [
                     document.problem(
                         ("cases", i, key), f"no rule {rule_id} among these rules; correct the id"
@@ -93,18 +131,47 @@ def load_cases(paths: Sequence[Path], rulebook: Rulebook) -> tuple[Case, ...]:
 def run_case(case: Case, rulebook: Rulebook) -> CaseResult:
     """Feed a case to a fresh engine; every rule but the deprecated ones takes part."""
     statuses = set(RuleStatus) - {RuleStatus.DEPRECATED}
-    engine = Engine(rulebook, timeline=case.timeline, statuses=statuses)
+    engine = Engine(
+        rulebook,
+        timeline=case.timeline,
+        statuses=statuses,
+        entities=ENTITY_TYPES if case.find else (),
+    )
     state = engine.start()
-    found: set[str] = set()
+    hits: list[Hit] = []
+    entities: list[Entity] = []
     for event in case.events:
         step = engine.feed(state, event)
         state = step.state
-        found |= {hit.rule_id for hit in step.hits}
+        hits += [hit for hit in step.hits if hit.state is HitState.CONFIRMED]
+        entities += step.entities
+    found = dict.fromkeys(hit.rule_id for hit in hits)
+    allowed = {expected.rule_id for expected in case.hit}
+    left = list(entities) if case.find else []
+    not_found: list[tuple[str, str | None]] = []
+    for name, value in case.find:
+        match = next((e for e in left if e.type == name and value in {None, e.value}), None)
+        if match is None:
+            not_found.append((name, value))
+        else:
+            left.remove(match)
     return CaseResult(
         case=case,
-        missing=tuple(rule_id for rule_id in case.hit if rule_id not in found),
-        unexpected=tuple(rule_id for rule_id in case.no_hit if rule_id in found),
+        hits=tuple(hits),
+        missing=tuple(expected for expected in case.hit if not _is_met(expected, hits)),
+        unexpected=tuple(
+            rule_id
+            for rule_id in found
+            if rule_id in case.no_hit or (case.never and rule_id not in allowed)
+        ),
+        not_found=tuple(not_found),
+        not_expected=tuple(left),
     )
+
+
+def _is_met(expected: ExpectedHit, hits: Sequence[Hit]) -> bool:
+    n_hits = sum(expected.is_met_by(hit) for hit in hits)
+    return n_hits >= 1 if expected.times is None else n_hits == expected.times
 
 
 def rule_files_of(paths: Sequence[Path]) -> tuple[Path, ...]:
@@ -143,8 +210,20 @@ def _case(document: Document, model: CaseModel, index: int) -> Case:
         line=document.values["cases", index][0],
         timeline=not isinstance(model.say, str),
         events=sentence_events(model.say) if isinstance(model.say, str) else _call_events(model),
-        hit=tuple(model.hit),
+        hit=tuple(
+            ExpectedHit(
+                rule_id=expected.rule,
+                at_s=expected.at_s,
+                within_s=expected.within_s,
+                speaker=expected.speaker,
+                times=expected.times,
+            )
+            for expected in model.hit
+        ),
         no_hit=tuple(model.no_hit),
+        find=tuple((expected.entity, expected.value) for expected in model.find),
+        never=model.never,
+        todo=model.todo,
     )
 
 

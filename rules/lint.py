@@ -46,7 +46,7 @@ class LintIssue:
 
 def lint(rulebook: Rulebook, cases: Sequence[Case]) -> tuple[LintIssue, ...]:
     """Look for poor rules; deprecated ones are left alone."""
-    hits = Counter(rule_id for case in cases for rule_id in case.hit)
+    hits = Counter(expected.rule_id for case in cases for expected in case.hit)
     misses = Counter(rule_id for case in cases for rule_id in case.no_hit)
     issues: list[LintIssue] = []
     for rule in rulebook.rules:

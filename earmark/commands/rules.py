@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from earmark.commands import rules_backtest, rules_explain
+from earmark.commands.case_report import difference, junit
 from earmark.errors import BadInputError
 from rules.cases import Case, CaseResult, load_cases, rule_files_of, run_case
 from rules.errors import RuleInputError, RuleLoadError
@@ -84,31 +85,52 @@ def lint(paths: tuple[Path, ...], as_json: bool) -> None:
 @command.command()
 @_PATHS
 @_JSON
-def test(paths: tuple[Path, ...], as_json: bool) -> None:
-    """Run the cases of rule files and compare what hit with what should have.
+@click.option(
+    "--junit",
+    "junit_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the results as JUnit XML, too.",
+)
+@click.option("--show-values", is_flag=True, help="Print the values found, in the clear.")
+def test(
+    paths: tuple[Path, ...], as_json: bool, junit_path: Path | None, show_values: bool
+) -> None:
+    """Run the cases of rule files and show what was expected (-) and what came (+).
 
-    Without PATHS, the built-in book is tested. A failed case ends with exit code 1.
+    Without PATHS, the built-in book is tested. A failed case ends with exit code 1; a case that is
+    marked `todo` may fail.
 
     \b
     Example:
-      earmark rules test my-rules/card.yaml
+      earmark rules test my-rules/card.yaml --junit results.xml
     """  # noqa: D301
     rulebook, cases = _load(paths)
     if not cases:
         raise BadInputError("no cases beside these rules; write NAME.cases.yaml beside NAME.yaml")
     results = [run_case(case, rulebook) for case in cases]
     for result in results:
+        case = result.case
         if as_json:
             _emit(_result_json(result))
+        elif case.todo is not None:
+            now = "passes now; take `todo` away" if result.passed else case.todo
+            click.echo(f"TODO {case.path}:{case.line}: {case.name}: {now}")
         elif not result.passed:
-            click.echo(f"FAILED {result.case.path}:{result.case.line}: {result.case.name}")
-            for rule_id in result.missing:
-                click.echo(f"  expected a hit of {rule_id}, got none")
-            for rule_id in result.unexpected:
-                click.echo(f"  expected no hit of {rule_id}, got one")
-    failed = [result for result in results if not result.passed]
+            click.echo(f"FAILED {case.path}:{case.line}: {case.name}")
+            for line in difference(result, show_values=show_values):
+                click.echo(line)
+    if junit_path is not None:
+        try:
+            junit_path.write_bytes(junit(results))
+        except OSError as exc:
+            raise BadInputError(f"{junit_path}: {exc.strerror}; name a file to write") from None
+    todo = [result for result in results if result.case.todo is not None]
+    failed = [r for r in results if not r.passed and r.case.todo is None]
     if not as_json:
-        click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+        n_passed = len(results) - len(failed) - len(todo)
+        marked = f", {len(todo)} to do" if todo else ""
+        click.echo(f"{n_passed} passed, {len(failed)} failed{marked}")
     sys.exit(1 if failed else 0)
 
 
@@ -184,7 +206,7 @@ def _result_json(result: CaseResult) -> dict[str, Any]:
         "path": str(result.case.path),
         "line": result.case.line,
         "passed": result.passed,
-        "missing": list(result.missing),
+        "missing": [str(expected) for expected in result.missing],
         "unexpected": list(result.unexpected),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import click
 import pytest
@@ -67,10 +68,54 @@ def test_failed_cases_show_expected_and_got(pack: Path, given: str) -> None:
     result = run("test", str(pack.parent / given))
     assert result.exit_code == 1
     assert result.output.replace(str(pack.parent) + "/", "") == (
-        "FAILED a.cases.yaml:2: one\n  expected a hit of a.c, got none\n"
-        "FAILED a.cases.yaml:3: two\n  expected no hit of a.c, got one\n"
+        "FAILED a.cases.yaml:2: one\n  - a hit of a.c\n  + got none\n"
+        "FAILED a.cases.yaml:3: two\n  - no hit of a.c\n  + got one at 0.40 s\n"
         "0 passed, 2 failed\n"
     )
+
+
+TIMED = """cases:
+  - name: in time
+    say: &call
+      - {speaker: c, role: customer, start_s: 2, end_s: 3, text: boom}
+      - {speaker: c, role: customer, start_s: 40, end_s: 41, text: boom}
+    hit: {rule: a.c, at_s: 3, within_s: 0.2, speaker: c}
+  - {name: late, say: boom, hit: {rule: a.c, at_s: 9}}
+  - {name: of another, say: boom, hit: {rule: a.c, speaker: d}}
+  - {name: too often, say: boom, hit: {rule: a.c, times: 2}}
+  - {name: never, say: boom, never: true}
+  - {name: a value, say: "my pin is 4821", find: {entity: PIN, value: "4821"}, never: true}
+  - {name: another value, say: "my pin is 4821", find: {entity: PIN, value: "4822"}}
+  - {name: later, say: boom, no_hit: a.c, todo: the phrase is too short}
+"""
+
+
+def test_cases_with_times_and_values(pack: Path, tmp_path: Path) -> None:
+    """Times, speakers, counts and values are compared; what is to do fails nothing."""
+    (pack.parent / "a.cases.yaml").write_text(TIMED.replace("&call", ""))
+    report = tmp_path / "junit.xml"
+    result = run("test", str(pack), "--junit", str(report))
+    assert result.exit_code == 1
+    lines = result.output.replace(str(pack.parent) + "/", "").splitlines()
+    assert [line.rpartition(": ")[2] for line in lines if line.startswith("FAILED")] == [
+        *("late", "of another", "too often", "never", "another value")
+    ]
+    assert "  - a hit of a.c, at 9 s (+-0.5)" in lines
+    assert "  + got one at 0.40 s, by somebody" in lines
+    assert "  - PIN" in lines
+    assert any(line.startswith("  + PIN ••••") for line in lines)
+    assert "4821" not in result.output
+    assert "4821" in run("test", str(pack), "--show-values").output
+    assert lines[-1] == "2 passed, 5 failed, 1 to do"
+    suite = ElementTree.parse(report).getroot()  # noqa: S314 - our own
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("8", "5", "1")
+    assert len(suite.findall("testcase/failure")) == 5
+
+
+def test_a_report_that_cannot_be_written(pack: Path, tmp_path: Path) -> None:
+    code, message = failure(run("test", str(pack), "--junit", str(tmp_path / "no" / "x.xml")))
+    assert code == 2
+    assert "no/x.xml" in message
 
 
 def test_no_cases_is_an_error(pack: Path) -> None:

@@ -183,7 +183,7 @@ def test_folders_without_rules_and_case_files_are_refused(tmp_path: Path) -> Non
     ("case", "problem"),
     [
         ("{say: hi, hit: a.zz}", "no rule a.zz among these rules; correct the id"),
-        ("{say: hi}", "a case needs `hit` or `no_hit`; see docs/rule-language.md"),
+        ("{say: hi}", "a case needs `hit`, `no_hit`, `find` or `never`; see docs/rule-language.md"),
         ("{say: hi, hit: a.c, no_hit: a.c}", "a rule stands under both `hit` and `no_hit`"),
         ("{say: hi, hit: a.c, ends_s: 4}", "`ends_s` needs a call"),
         ("{say: [{speaker: a, start_s: 2, end_s: 1, text: x}], hit: a.c}", "end_s must be later"),

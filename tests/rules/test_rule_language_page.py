@@ -42,6 +42,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "### `metric`": schema.MetricModel,
     "## Keys of a case file": case_schema.CasesModel,
     "Keys of a case:": case_schema.CaseModel,
+    "Keys of a hit that must come:": case_schema.ExpectedHitModel,
+    "Keys of personal data that must be found:": case_schema.ExpectedEntityModel,
     "Keys of what is said in a call:": case_schema.SaidModel,
 }
 
