@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
+from importlib import resources
 
-from rules.cases import Case
-from rules.conditions import Phrase, PhraseCondition, needs_whole_call, walk
+from rules.cases import Case, sentence_events
+from rules.conditions import (
+    AnyCondition,
+    Condition,
+    LemmaCondition,
+    Phrase,
+    PhraseCondition,
+    RegexCondition,
+    needs_whole_call,
+    walk,
+)
+from rules.engine import Engine
 from rules.phrases import phrase_words
-from rules.rulebook import Rule, Rulebook, RuleStatus
+from rules.rulebook import Rule, Rulebook, RuleStatus, Scope
 from rules.rulebook import RuleLocation as Location
+
+_WORDY = (PhraseCondition, RegexCondition, LemmaCondition, AnyCondition)  # of words alone
 
 
 class Fault(StrEnum):
@@ -20,8 +34,11 @@ class Fault(StrEnum):
     NO_HIT_CASE = "no-hit-case"
     NO_NEAR_MISS = "no-near-miss"
     NO_REFERENCE = "no-reference"
-    REPORT_ONLY = "report-only"
+    DUPLICATE_RULE = "duplicate-rule"
+    EVERYDAY_TALK = "everyday-talk"
     REPEATED_PHRASE = "repeated-phrase"
+    REPORT_ONLY = "report-only"
+    SHADOWED_RULE = "shadowed-rule"
     UNREACHABLE_PHRASE = "unreachable-phrase"
     UNUSED = "unused"
     UNUSED_NAME = "unused-name"
@@ -72,6 +89,9 @@ def lint(rulebook: Rulebook, cases: Sequence[Case]) -> tuple[LintIssue, ...]:
         for part in walk(rule.condition):
             if isinstance(part, PhraseCondition):
                 issues += _phrase_issues(rule, part.any_of)
+    in_use = [rule for rule in rulebook.rules if rule.status is not RuleStatus.DEPRECATED]
+    issues += _shadowed(in_use)
+    issues += _everyday(rulebook, in_use)
     issues += [
         LintIssue(
             fault=Fault.UNUSED_NAME,
@@ -109,3 +129,64 @@ def _phrase_issues(rule: Rule, phrases: Sequence[Phrase]) -> list[LintIssue]:
             message = f"phrase {phrase.text!r} always comes after {within[0]!r} hit; remove it"
             issues.append(_issue(rule, Fault.UNREACHABLE_PHRASE, message))
     return issues
+
+
+def _shadowed(rules: Sequence[Rule]) -> Iterator[LintIssue]:
+    """Rules that never tell anything that another one does not tell as well."""
+    for i, rule in enumerate(rules):
+        for j, other in enumerate(rules):
+            if i == j or not _reaches(other.scope, rule.scope):
+                continue
+            same = rule.condition == other.condition
+            if same and rule.scope == other.scope:
+                if j < i:
+                    message = f"looks for just what {other.id} looks for; remove one"
+                    yield _issue(rule, Fault.DUPLICATE_RULE, message)
+            elif same or _is_part(rule.condition, other.condition):
+                message = f"hits only where {other.id} hits, too; narrow that one or remove this"
+                yield _issue(rule, Fault.SHADOWED_RULE, message)
+
+
+def _reaches(wide: Scope, narrow: Scope) -> bool:
+    """Whether one scope covers everybody and everything that another one covers."""
+    roles = not wide.roles or (bool(narrow.roles) and set(narrow.roles) <= set(wide.roles))
+    attributes = set(wide.attributes) <= set(narrow.attributes)
+    return roles and attributes and wide.live >= narrow.live and wide.report >= narrow.report
+
+
+def _is_part(one: Condition, other: Condition) -> bool:
+    """Whether the phrases of one condition are some of those of the other."""
+    return (
+        isinstance(one, PhraseCondition)
+        and isinstance(other, PhraseCondition)
+        and set(one.any_of) < set(other.any_of)
+        and set(other.unless_before) <= set(one.unless_before)
+    )
+
+
+@cache
+def everyday_talk() -> tuple[str, ...]:
+    """Sentences of ordinary calls, which no rule about words should hit."""
+    text = resources.files("rules").joinpath("everyday_talk.txt").read_text(encoding="utf-8")
+    return tuple(text.splitlines())
+
+
+def _everyday(rulebook: Rulebook, rules: Sequence[Rule]) -> Iterator[LintIssue]:
+    wordy = tuple(
+        replace(rule, scope=Scope()) for rule in rules if isinstance(rule.condition, _WORDY)
+    )
+    if not wordy:
+        return
+    engine = Engine(replace(rulebook, rules=wordy), timeline=False, statuses=set(RuleStatus))
+    hit: dict[str, str] = {}
+    for sentence in everyday_talk():
+        state = engine.start()
+        for event in sentence_events(sentence):
+            step = engine.feed(state, event)
+            state = step.state
+            for found in step.hits:
+                hit.setdefault(found.rule_id, sentence)
+    for rule in rules:
+        if rule.id in hit:
+            message = f"hits everyday talk ({hit[rule.id]!r}); make the phrase longer"
+            yield _issue(rule, Fault.EVERYDAY_TALK, message)

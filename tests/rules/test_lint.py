@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from rules.cases import load_cases
 from rules.lint import Fault, lint
 from rules.loader import load_rulebook
@@ -80,3 +82,42 @@ def test_names_and_measures(tmp_path: Path) -> None:
         (Fault.UNUSED_NAME, "a.b", 6, 3),
     ]
     assert all("; " in issue.message for issue in found)
+
+
+TWO = """pack: a.p
+version: 1
+rules:
+  - {{id: a.one, title: T, description: D, severity: low, references: [r], {one}}}
+  - {{id: a.two, title: T, description: D, severity: low, references: [r], {two}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "fault"),
+    [
+        ("when: {phrase: zap}", "when: {phrase: zap}", "a.two duplicate-rule"),
+        (
+            "when: {phrase: zap}",
+            "scope: {roles: [agent]}, when: {phrase: zap}",
+            "a.two shadowed-rule",
+        ),
+        ("when: {phrase: [zap]}", "when: {phrase: [zap, zip]}", "a.one shadowed-rule"),
+        (
+            "scope: {roles: [agent]}, when: {phrase: zap}",
+            "scope: {roles: [customer]}, when: {phrase: zap}",
+            None,
+        ),
+        ("when: {phrase: zap}", "scope: {report: false}, when: {phrase: [zap, zip]}", None),
+        ("when: {phrase: call you back}", "when: {phrase: zip}", "a.one everyday-talk"),
+        ("when: {lemma: block the card}", "when: {phrase: zip}", "a.one everyday-talk"),
+        ("when: {regex: 'thank'}", "when: {phrase: zip}", "a.one everyday-talk"),
+    ],
+)
+def test_rules_that_tell_nothing_of_their_own(
+    tmp_path: Path, one: str, two: str, fault: str | None
+) -> None:
+    """Doubles, rules in another one's shadow, and phrases of ordinary calls."""
+    (tmp_path / "a.yaml").write_text(TWO.format(one=one, two=two))
+    found = {f"{issue.rule_id} {issue.fault}" for issue in lint(load_rulebook([tmp_path]), ())}
+    wanted = {"duplicate-rule", "shadowed-rule", "everyday-talk"}
+    assert {each for each in found if each.split()[1] in wanted} == ({fault} if fault else set())
