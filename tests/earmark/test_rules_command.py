@@ -41,7 +41,7 @@ def test_lint_and_test_pass_on_the_built_in_book() -> None:
     assert results
     assert all(result["passed"] for result in results)
     assert run("test").output == f"{len(results)} passed, 0 failed\n"
-    assert run("lint").output == f"18 rules, {len(results)} cases, 0 issues\n"
+    assert run("lint").output == f"20 rules, {len(results)} cases, 0 issues\n"
 
 
 PACK = """pack: a.b

@@ -30,7 +30,9 @@ def test_book_is_in_force_and_asks_for_review(book: Rulebook) -> None:
     """Built-in rules are active and say that counsel must review them."""
     assert [rule.id for rule in book.rules] == [
         "conduct.abusive-language",
+        "conduct.profanity",
         "conduct.promissory-claim",
+        "conduct.sexual-harassment",
         "conduct.threat",
         "disclosure.recording-notice",
         "finance.off-channel",
