@@ -7,7 +7,7 @@ it. Like the listener for numbers it goes by the times of words alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from rules.alphabets import (
@@ -20,7 +20,7 @@ from rules.alphabets import (
     split_code,
 )
 from rules.candidates import Candidate, candidates
-from rules.detectors.codes import CODE_TYPES, ENTITIES, CodeType
+from rules.detectors.codes import CODE_TYPES, ENTITIES
 from rules.detectors.passage import word_set
 from rules.detectors.verdict import Judgement, Topic
 from rules.numbers import CLOSE_S, PAUSE_S, Found, NumberWord, Topics
@@ -154,16 +154,16 @@ class CodeListener:
         restated = bool(reading.corrections)
         best: _Code | None = None
         for kind in kinds:
-            announced = topic in kind.topics and _is_near(kind, topics, tokens, topic)
             if (early and not kind.early) or (kind.spoken_only and not spoken):
                 continue
+            start = tokens[0]
+            near = topics(start.ordinal, start.start_s, kind.reach_words)
+            announced = topic in kind.topics and near is topic
+            min_symbols = 0 if announced else MIN_ALONE_SYMBOLS
+            if not announced and (not kind.alone or topic is Topic.OTHER):
+                continue
             for number, candidate in enumerate(offered):
-                alone = (
-                    kind.alone
-                    and topic is not Topic.OTHER
-                    and len(candidate.digits) >= MIN_ALONE_SYMBOLS
-                )
-                if not (announced or alone):
+                if len(candidate.digits) < min_symbols:
                     continue
                 found = kind.judge(candidate, announced)
                 if found is None:
@@ -199,16 +199,6 @@ def _tells(text: str) -> bool:
     )
 
 
-def _is_near(kind: CodeType, topics: Topics, tokens: Sequence[Token], topic: Topic | None) -> bool:
-    """Whether the announcement is near enough; what another speaker asked is."""
-    first = tokens[0]
-    beyond = topics(first.ordinal + max(0, _REACH - kind.reach_words), first.start_s)
-    return beyond is topic
-
-
-_REACH = 40  # in words, of the topics
-
-
 def _trimmed(offered: Iterator[Candidate]) -> Iterator[Candidate]:
     """Each candidate, and without an "a" or "I" at its edges that may be a word."""
     for candidate in offered:
@@ -234,7 +224,7 @@ def spelled(run: Sequence[NumberWord], before: str = "") -> tuple[tuple[Token, .
             explained = n_explaining(texts, tokens[-1].value)
             if explained is not None:
                 n, letter = explained
-                tokens[-1] = _with_value(tokens[-1], letter)
+                tokens[-1] = replace(tokens[-1], value=letter)
                 i += n
                 continue
         previous = run[i - 1].word.text.casefold() if i else before
@@ -243,38 +233,6 @@ def spelled(run: Sequence[NumberWord], before: str = "") -> tuple[tuple[Token, .
             if piece.kind is Kind.BREAK:
                 return tuple(tokens), spoken
             spoken = spoken or (piece.kind in STARTERS and piece.kind is not Kind.DIGITS)
-            tokens.append(
-                Token(
-                    kind=piece.kind,
-                    value=piece.value,
-                    joined=piece.joined,
-                    comma=piece.comma,
-                    stop=piece.stop,
-                    paused=after_pause and n == 0,
-                    ordinal=said.ordinal,
-                    utterance_id=said.utterance_id,
-                    start_chars=said.word.start_chars + piece.start_chars,
-                    end_chars=said.word.start_chars + piece.end_chars,
-                    start_s=said.word.span.start_s,
-                    end_s=said.word.span.end_s,
-                )
-            )
+            tokens.append(said.token(piece, paused=after_pause and n == 0))
         i += 1
     return tuple(tokens), spoken
-
-
-def _with_value(token: Token, value: str) -> Token:
-    return Token(
-        kind=token.kind,
-        value=value,
-        joined=token.joined,
-        comma=token.comma,
-        stop=token.stop,
-        paused=token.paused,
-        ordinal=token.ordinal,
-        utterance_id=token.utterance_id,
-        start_chars=token.start_chars,
-        end_chars=token.end_chars,
-        start_s=token.start_s,
-        end_s=token.end_s,
-    )

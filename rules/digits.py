@@ -39,22 +39,7 @@ def on_word(memory: DigitsMemory, said: NumberWord) -> tuple[DigitsMemory, tuple
             found += _closed(tuple(run), word.span.end_s)
             run = []
             continue
-        run.append(
-            Token(
-                kind=piece.kind,
-                value=piece.value,
-                joined=piece.joined,
-                comma=piece.comma,
-                stop=piece.stop,
-                paused=False,
-                ordinal=said.ordinal,
-                utterance_id=said.utterance_id,
-                start_chars=word.start_chars + piece.start_chars,
-                end_chars=word.start_chars + piece.end_chars,
-                start_s=word.span.start_s,
-                end_s=word.span.end_s,
-            )
-        )
+        run.append(said.token(piece))
     before = word.text.strip("\"'.,;:!?()").casefold()
     return DigitsMemory(run=tuple(run[:MAX_TOKENS]), before=before), found
 

@@ -22,7 +22,7 @@ from rules.detectors.verdict import Topic
 from rules.digits import DigitRun, on_end, on_silence, on_word
 from rules.entities import excerpt_of
 from rules.hearing import REMEMBERED_IDS, Hearing, OpenHearing, hull, place_of, ranges
-from rules.hits import Past, Provisional, hit_of, is_new, remembered
+from rules.hits import Past, Provisional, confirmed, hit_of, is_new, remembered
 from rules.lemmas import lemma
 from rules.names import NameListener
 from rules.numbers import NumberListener, NumberWord, Topics
@@ -31,7 +31,7 @@ from rules.patterns import Window
 from rules.phrases import MAX_PAUSE_S, Match, PhraseMatcher, phrase_words
 from rules.plan import Node, planned
 from rules.rulebook import Rulebook, RuleStatus
-from rules.topics import Mark, mark_of, marked, topic_at, topic_patterns
+from rules.topics import OWN_REACH_WORDS, Mark, mark_of, marked, topic_at, topic_patterns
 from rules.trace import Trace, Verdict
 from rules.types import (
     CallEnded,
@@ -159,14 +159,7 @@ class Engine:
     def _final(self, state: State, utterance: Utterance) -> Step:
         work = _Work(self, state)
         work.hear(utterance)
-        hits: list[Hit] = []
-        open_ones = list(state.provisional)
-        for hit in work.hits:
-            known = next((p for p in open_ones if p.means(hit)), None)
-            if known is not None:
-                open_ones.remove(known)
-                hit = replace(hit, id=known.hit.id)
-            hits.append(hit)
+        hits, open_ones = confirmed(work.hits, state.provisional)
         kept: list[Provisional] = []
         for each in open_ones:
             if each.utterance_id != utterance.id:
@@ -200,14 +193,7 @@ class Engine:
             return Step(state=state, hits=(), entities=())
         work = _Work(self, state)
         work.pass_time(at_s, ended=ended)
-        hits: list[Hit] = []
-        open_ones = list(state.provisional)
-        for hit in work.hits:
-            known = next((p for p in open_ones if p.means(hit)), None)
-            if known is not None:
-                open_ones.remove(known)
-                hit = replace(hit, id=known.hit.id)
-            hits.append(hit)
+        hits, open_ones = confirmed(work.hits, state.provisional)
         over = [
             p
             for p in open_ones
@@ -564,7 +550,9 @@ def _other_marks(speakers: Mapping[str | None, Hearing], speaker: str | None) ->
 
 
 def _topics(memory: OpenHearing, others: tuple[Mark, ...]) -> Topics:
-    def topic_of(ordinal: int, start_s: float) -> Topic | None:
-        return topic_at(memory.marks, others, ordinal=ordinal, start_s=start_s)
+    def topic_of(ordinal: int, start_s: float, reach_words: int = OWN_REACH_WORDS) -> Topic | None:
+        return topic_at(
+            memory.marks, others, ordinal=ordinal, start_s=start_s, reach_words=reach_words
+        )
 
     return topic_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from rules.rulebook import Evidence, Rule
@@ -82,3 +83,18 @@ class Provisional:
     def retracted(self, at_s: float) -> Hit:
         """The same hit, taken back."""
         return replace(self.hit, state=HitState.RETRACTED, at_s=at_s)
+
+
+def confirmed(
+    hits: Iterable[Hit], open_ones: Iterable[Provisional]
+) -> tuple[list[Hit], list[Provisional]]:
+    """The hits, under the id of the provisional hit where one was told before; and those left."""
+    left = list(open_ones)
+    told: list[Hit] = []
+    for hit in hits:
+        known = next((each for each in left if each.means(hit)), None)
+        if known is not None:
+            left.remove(known)
+            hit = replace(hit, id=known.hit.id)
+        told.append(hit)
+    return told, left

@@ -51,22 +51,7 @@ def mask_numbers(text: str) -> str:
                 covered += _covered(run)
                 run = []
                 continue
-            run.append(
-                Token(
-                    kind=piece.kind,
-                    value=piece.value,
-                    joined=piece.joined,
-                    comma=piece.comma,
-                    stop=piece.stop,
-                    paused=False,
-                    ordinal=i,
-                    utterance_id="",
-                    start_chars=match.start() + piece.start_chars,
-                    end_chars=match.start() + piece.end_chars,
-                    start_s=0.0,
-                    end_s=0.0,
-                )
-            )
+            run.append(Token.of(piece, ordinal=i, start_chars=match.start()))
     return _masked(text, covered + _covered(run))
 
 

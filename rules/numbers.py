@@ -6,14 +6,16 @@ sooner, so how words were cut into utterances changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Protocol
 
 from rules.candidates import Candidate, candidates
 from rules.detectors import card, ssn
 from rules.detectors.verdict import Judgement, Moment, Topic
-from rules.spoken import STARTERS, Kind, Token, read, split_word
+from rules.spoken import STARTERS, Kind, Piece, Token, read, split_word
+from rules.topics import OWN_REACH_WORDS
 from rules.types import Entity, Span, TextRange, Word
 
 PAUSE_S = 1.5  # a silence after which a complete number is taken as complete
@@ -24,7 +26,16 @@ MAX_FRAGMENTS = 6
 FRAGMENT_GAP_WORDS = 8
 MIN_DIGITS = 8
 
-Topics = Callable[[int, float], Topic | None]  # of (ordinal, start_s) of a number's first word
+
+class Topics(Protocol):
+    """Tells what a number is about."""
+
+    def __call__(
+        self, ordinal: int, start_s: float, reach_words: int = OWN_REACH_WORDS
+    ) -> Topic | None:
+        """The topic at a number's first word."""
+        ...
+
 
 _DETECTORS = ((card.ENTITY, card.judge), (ssn.ENTITY, ssn.judge))
 
@@ -58,6 +69,18 @@ class NumberWord:
     speaker: str | None
     ordinal: int
 
+    def token(self, piece: Piece, *, paused: bool = False) -> Token:
+        """The token of a piece of the word."""
+        return Token.of(
+            piece,
+            ordinal=self.ordinal,
+            start_chars=self.word.start_chars,
+            utterance_id=self.utterance_id,
+            start_s=self.word.span.start_s,
+            end_s=self.word.span.end_s,
+            paused=paused,
+        )
+
 
 class NumberListener:
     """Finds the wanted kinds of numbers; holds no memory of any speaker."""
@@ -87,20 +110,7 @@ class NumberListener:
                 entities += found
                 grown = False
                 continue
-            token = Token(
-                kind=piece.kind,
-                value=piece.value,
-                joined=piece.joined,
-                comma=piece.comma,
-                stop=piece.stop,
-                paused=paused and i == 0,
-                ordinal=said.ordinal,
-                utterance_id=said.utterance_id,
-                start_chars=word.start_chars + piece.start_chars,
-                end_chars=word.start_chars + piece.end_chars,
-                start_s=word.span.start_s,
-                end_s=word.span.end_s,
-            )
+            token = said.token(piece, paused=paused and i == 0)
             memory = _grown(memory, token)
             grown = True
         if grown and not memory.decided and not memory.overflow:

@@ -178,6 +178,44 @@ class Token:
     start_s: float  # of its word
     end_s: float
 
+    @classmethod
+    def of(
+        cls,
+        piece: Piece,
+        *,
+        ordinal: int,
+        start_chars: int,
+        utterance_id: str = "",
+        start_s: float = 0.0,
+        end_s: float = 0.0,
+        paused: bool = False,
+    ) -> Token:
+        """The token of a piece.
+
+        Args:
+            piece: A part of a word.
+            ordinal: Number of the word among the speaker's words.
+            start_chars: Where the word begins in its utterance's text.
+            utterance_id: The utterance.
+            start_s: When the word begins.
+            end_s: When it ends.
+            paused: Whether a silence came before it.
+        """
+        return cls(
+            kind=piece.kind,
+            value=piece.value,
+            joined=piece.joined,
+            comma=piece.comma,
+            stop=piece.stop,
+            paused=paused,
+            ordinal=ordinal,
+            utterance_id=utterance_id,
+            start_chars=start_chars + piece.start_chars,
+            end_chars=start_chars + piece.end_chars,
+            start_s=start_s,
+            end_s=end_s,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Digit:

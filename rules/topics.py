@@ -167,7 +167,12 @@ def marked(marks: tuple[Mark, ...], mark: Mark) -> tuple[Mark, ...]:
 
 
 def topic_at(
-    own: Iterable[Mark], others: Iterable[Mark], *, ordinal: int, start_s: float
+    own: Iterable[Mark],
+    others: Iterable[Mark],
+    *,
+    ordinal: int,
+    start_s: float,
+    reach_words: int = OWN_REACH_WORDS,
 ) -> Topic | None:
     """What a number is about that begins at this word of a speaker.
 
@@ -176,13 +181,14 @@ def topic_at(
         others: Marks by everybody else.
         ordinal: Number of the word among the speaker's words.
         start_s: Start of the word on the call clock.
+        reach_words: How far the speaker's own words carry; what others asked carries by time.
     """
     near: list[tuple[float, Topic]] = []
     for mark in own:
         other = mark.topic is Topic.OTHER
-        reach_words = OTHER_REACH_WORDS if other else OWN_REACH_WORDS
         reach_s = OTHER_REACH_S if other else OWN_REACH_S
-        in_words = 0 < ordinal - mark.ordinal <= reach_words
+        n_words = OTHER_REACH_WORDS if other else reach_words
+        in_words = 0 < ordinal - mark.ordinal <= n_words
         if in_words and start_s - mark.end_s <= reach_s:
             near.append((mark.end_s, mark.topic))
     for mark in others:

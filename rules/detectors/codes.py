@@ -108,14 +108,6 @@ def _checked(check: Callable[[str], object], *forms: str, alone: bool = False) -
     return judge
 
 
-def _first_of(*judges: Judge) -> Judge:
-    def judge(candidate: Candidate, announced: bool) -> Found | None:
-        found = [each(candidate, announced) for each in judges]
-        return max((one for one in found if one), key=lambda one: one[1], default=None)
-
-    return judge
-
-
 def _is_digits(candidate: Candidate) -> str | None:
     return fitted(candidate, "9" * len(candidate.digits))
 
@@ -371,11 +363,7 @@ CODE_TYPES = (
         _checked(codicefiscale.validate, "AAAAAA99A99A999A", alone=True),
         alone=True,
     ),
-    _type(
-        "AU_TFN",
-        Topic.TFN,
-        _first_of(_checked(tfn.validate, "9" * 9, "9" * 8)),
-    ),
+    _type("AU_TFN", Topic.TFN, _checked(tfn.validate, "9" * 9, "9" * 8)),
     _type("SG_NRIC_FIN", Topic.NRIC, _nric),
     _type(written_iban.ENTITY, Topic.IBAN, _iban, reach_words=16, alone=True),
     _type(BIRTH, Topic.BIRTH, _birth),

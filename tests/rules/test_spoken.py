@@ -18,17 +18,11 @@ def tokens_of(text: str) -> list[Token]:
         start = text.index(word, at_chars)
         at_chars = start + len(word)
         tokens += [
-            Token(
-                kind=piece.kind,
-                value=piece.value,
-                joined=piece.joined,
-                comma=piece.comma,
-                stop=piece.stop,
-                paused=False,
+            Token.of(
+                piece,
                 ordinal=i,
+                start_chars=start,
                 utterance_id="u",
-                start_chars=start + piece.start_chars,
-                end_chars=start + piece.end_chars,
                 start_s=i * 0.4,
                 end_s=(i + 1) * 0.4,
             )
