@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rules.spoken import Digit, Reading
 
@@ -11,8 +11,7 @@ MAX_CORRECTED = 4  # digits that one "no, sorry" takes back at most
 MAX_CUTS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One possible number."""
 
     digits: tuple[Digit, ...]

@@ -7,7 +7,7 @@ it. Like the listener for numbers it goes by the times of words alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rules.alphabets import (
@@ -224,7 +224,7 @@ def spelled(run: Sequence[NumberWord], before: str = "") -> tuple[tuple[Token, .
             explained = n_explaining(texts, tokens[-1].value)
             if explained is not None:
                 n, letter = explained
-                tokens[-1] = replace(tokens[-1], value=letter)
+                tokens[-1] = tokens[-1]._replace(value=letter)
                 i += n
                 continue
         previous = run[i - 1].word.text.casefold() if i else before

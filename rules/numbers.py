@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rules.candidates import Candidate, candidates
 from rules.detectors import card, ssn
@@ -60,8 +60,7 @@ class NumberMemory:
 EMPTY = NumberMemory()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NumberWord:
+class NumberWord(NamedTuple):
     """A word with what a token needs to know of its place."""
 
     word: Word
@@ -245,7 +244,7 @@ def _possible(
         near = tokens[0].ordinal - fragment[-1].ordinal <= FRAGMENT_GAP_WORDS
         if not near or tokens[0].start_s - fragment[-1].end_s > FORGET_S:
             return
-        tokens = (*fragment, replace(tokens[0], paused=True), *tokens[1:])
+        tokens = (*fragment, tokens[0]._replace(paused=True), *tokens[1:])
         if len(tokens) > MAX_TOKENS:
             return
         digits = read(tokens).digits

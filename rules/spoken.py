@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum, auto
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """What a piece of a word means to somebody who reads digits."""
 
     DIGITS = auto()  # written digits
@@ -83,8 +84,7 @@ _LONG_JOIN = re.compile(r"[\u2014:;\u2026|]|\.\.+|--+")  # joins sentences, not 
 _MIN_SLASHED_DIGITS = 12  # fewer digits between slashes are a date or a fraction
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A part of one word; offsets are within the word."""
 
     kind: Kind
@@ -161,8 +161,7 @@ def _meaning(said: str) -> tuple[Kind, str]:
     return _VOCABULARY.get(said.casefold(), (Kind.BREAK, ""))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class Token(NamedTuple):
     """A piece with its place in the call."""
 
     kind: Kind
@@ -217,8 +216,7 @@ class Token:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Digit:
+class Digit(NamedTuple):
     """One digit, and the tokens [first, last] that it was read from."""
 
     value: str
@@ -425,4 +423,4 @@ class _Reader:
 
 
 def _from(digit: Digit, first: int) -> Digit:
-    return Digit(digit.value, first, digit.last, digit.group, digit.cut, digit.oh, digit.unsure)
+    return digit._replace(first=first)
