@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,9 +14,18 @@ class SaidModel(StrictModel):
 
     speaker: str = Field(min_length=1, max_length=100, description="Who; any name.")
     role: RoleName | None = Field(None, description="The speaker's role, where it is known.")
+    attributes: dict[str, str] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="The speaker's participant attributes, such as `{department: sales}`.",
+    )
     start_s: float = Field(ge=0, le=86400, description="Seconds since the call began.")
     end_s: float = Field(gt=0, le=86400, description="Seconds since the call began.")
     text: str = Field(min_length=1, max_length=10000, description="The words.")
+    final: bool = Field(
+        True,
+        description="`false`: a guess at the speaker's next final words, as live recognisers give.",
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> SaidModel:
@@ -32,6 +41,9 @@ class ExpectedHitModel(StrictModel):
     at_s: float | None = Field(None, ge=0, le=86400, description="When it must be told.")
     within_s: float = Field(0.5, gt=0, le=600, description="How far from `at_s` it may be.")
     speaker: str | None = Field(None, description="Who said it; unset: anybody.")
+    state: Literal["confirmed", "provisional", "retracted"] = Field(
+        "confirmed", description="`provisional` and `retracted`: what guesses led to."
+    )
     times: int | None = Field(None, ge=1, le=100, description="How often; unset: at least once.")
 
 
@@ -68,7 +80,7 @@ class CaseModel(StrictModel):
     def _expects_something(self) -> CaseModel:
         if not (self.hit or self.no_hit or self.find or self.never):
             raise ValueError("a case needs `hit`, `no_hit`, `find` or `never`")
-        if {expected.rule for expected in self.hit} & set(self.no_hit):
+        if {e.rule for e in self.hit if e.state == "confirmed"} & set(self.no_hit):
             raise ValueError("a rule stands under both `hit` and `no_hit`")
         if not self.say:
             raise ValueError("`say` is empty")
@@ -78,6 +90,9 @@ class CaseModel(StrictModel):
             starts = [said.start_s for said in self.say]
             if starts != sorted(starts):
                 raise ValueError("the list under `say` must be in order of start_s")
+            finals = {said.speaker: i for i, said in enumerate(self.say) if said.final}
+            if any(finals.get(s.speaker, -1) < i for i, s in enumerate(self.say) if not s.final):
+                raise ValueError("words with `final: false` need final ones of the speaker below")
             if self.ends_s is not None and self.ends_s < max(s.end_s for s in self.say):
                 raise ValueError("`ends_s` lies before the end of the last words")
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rules.case_schema import CaseModel, CasesModel
@@ -38,18 +38,22 @@ class ExpectedHit:
     at_s: float | None = None
     within_s: float = 0.5
     speaker: str | None = None
+    state: HitState = HitState.CONFIRMED
     times: int | None = None  # None = at least once
 
     def is_met_by(self, hit: Hit) -> bool:
         """Whether a hit is of the rule, by the speaker, and in time."""
         return (
             hit.rule_id == self.rule_id
+            and hit.state is self.state
             and self.speaker in {None, hit.speaker}
             and (self.at_s is None or abs(hit.at_s - self.at_s) <= self.within_s)
         )
 
     def __str__(self) -> str:
         said = self.rule_id
+        if self.state is not HitState.CONFIRMED:
+            said += f", {self.state.value}"
         if self.times is not None:
             said += f", {self.times} times"
         if self.at_s is not None:
@@ -138,13 +142,14 @@ def run_case(case: Case, rulebook: Rulebook) -> CaseResult:
         entities=ENTITY_TYPES if case.find else (),
     )
     state = engine.start()
-    hits: list[Hit] = []
+    told: list[Hit] = []
     entities: list[Entity] = []
     for event in case.events:
         step = engine.feed(state, event)
         state = step.state
-        hits += [hit for hit in step.hits if hit.state is HitState.CONFIRMED]
+        told += step.hits
         entities += step.entities
+    hits = [hit for hit in told if hit.state is HitState.CONFIRMED]
     found = dict.fromkeys(hit.rule_id for hit in hits)
     allowed = {expected.rule_id for expected in case.hit}
     left = list(entities) if case.find else []
@@ -158,7 +163,7 @@ def run_case(case: Case, rulebook: Rulebook) -> CaseResult:
     return CaseResult(
         case=case,
         hits=tuple(hits),
-        missing=tuple(expected for expected in case.hit if not _is_met(expected, hits)),
+        missing=tuple(expected for expected in case.hit if not _is_met(expected, told)),
         unexpected=tuple(
             rule_id
             for rule_id in found
@@ -216,6 +221,7 @@ def _case(document: Document, model: CaseModel, index: int) -> Case:
                 at_s=expected.at_s,
                 within_s=expected.within_s,
                 speaker=expected.speaker,
+                state=HitState(expected.state),
                 times=expected.times,
             )
             for expected in model.hit
@@ -238,13 +244,29 @@ def _call_events(model: CaseModel) -> tuple[Event, ...]:
     if isinstance(model.say, str):
         return ()
     events: list[Event] = []
-    announced: dict[str, str] = {}
+    announced: dict[str, Participant] = {}
     for i, said in enumerate(model.say):
         events.append(HeardUntil(at_s=said.start_s))
-        if said.role is not None and announced.get(said.speaker) != said.role:
-            announced[said.speaker] = said.role
-            events.append(Participant(identity=said.speaker, role=Role(said.role)))
-        span = Span(said.start_s, said.end_s)
-        events.append(utterance_from_text(said.text, span, id=str(i), speaker=said.speaker))
+        known = announced.get(said.speaker, Participant(identity=said.speaker))
+        speaker = replace(
+            known,
+            role=known.role if said.role is None else Role(said.role),
+            attributes=tuple(sorted({**dict(known.attributes), **said.attributes}.items())),
+        )
+        if speaker != known:
+            announced[said.speaker] = speaker
+            events.append(speaker)
+        final = next(
+            n for n, s in enumerate(model.say[i:], i) if s.final and s.speaker == said.speaker
+        )
+        events.append(
+            utterance_from_text(
+                said.text,
+                Span(said.start_s, said.end_s),
+                id=str(final),
+                speaker=said.speaker,
+                is_final=said.final,
+            )
+        )
     ends_s = model.ends_s or max(said.end_s for said in model.say)
     return (*events, CallEnded(at_s=ends_s))

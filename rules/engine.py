@@ -30,7 +30,7 @@ from rules.overlaps import without_overlaps
 from rules.patterns import Window
 from rules.phrases import MAX_PAUSE_S, Match, PhraseMatcher, phrase_words
 from rules.plan import Node, planned
-from rules.rulebook import Rulebook, RuleStatus
+from rules.rulebook import Rule, Rulebook, RuleStatus
 from rules.topics import OWN_REACH_WORDS, Mark, mark_of, marked, topic_at, topic_patterns
 from rules.trace import Trace, Verdict
 from rules.types import (
@@ -503,6 +503,11 @@ class _Work:
         known = None if speaker is None else self._state.participants.get(speaker)
         return self._plan.rules[node.rule_index].scope.covers(known)
 
+    def _concerns(self, rule: Rule) -> bool:
+        """Whether somebody on the call has the attributes that a rule asks for."""
+        everybody = self._state.participants.values()
+        return not rule.scope.attributes or any(rule.scope.has_attributes(who) for who in everybody)
+
     # What it means for the conditions above them
 
     def _done(self, node: Node, outcome: Outcome) -> None:
@@ -527,6 +532,9 @@ class _Work:
                 self._done(above, above.watcher.take(known, node.slot, found, self))
             return
         rule = self._plan.rules[node.rule_index]
+        if found.speaker is None and not self._concerns(rule):
+            self._tell(node, Verdict.OUT_OF_SCOPE, found.excerpt, found)
+            return
         key = (node.rule_index, found.speaker)
         past = self._past.get(key, ())
         if found.score < rule.min_score:

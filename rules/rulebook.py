@@ -54,6 +54,10 @@ class Scope:
         role = None if speaker is None else speaker.role
         if self.roles and role is not None and role not in self.roles:
             return False
+        return self.has_attributes(speaker)
+
+    def has_attributes(self, speaker: Participant | None) -> bool:
+        """Whether a participant has every attribute, with a value that counts."""
         known = dict(() if speaker is None else speaker.attributes)
         return all(known.get(key) in values for key, values in self.attributes)
 

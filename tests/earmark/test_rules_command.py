@@ -41,7 +41,7 @@ def test_lint_and_test_pass_on_the_built_in_book() -> None:
     assert results
     assert all(result["passed"] for result in results)
     assert run("test").output == f"{len(results)} passed, 0 failed\n"
-    assert run("lint").output == f"20 rules, {len(results)} cases, 0 issues\n"
+    assert run("lint").output == f"23 rules, {len(results)} cases, 0 issues\n"
 
 
 PACK = """pack: a.b
@@ -110,6 +110,72 @@ def test_cases_with_times_and_values(pack: Path, tmp_path: Path) -> None:
     suite = ElementTree.parse(report).getroot()  # noqa: S314 - our own
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("8", "5", "1")
     assert len(suite.findall("testcase/failure")) == 5
+
+
+GUESSED = """cases:
+  - name: taken back
+    say:
+      - {speaker: c, start_s: 2, end_s: 3, text: boom, final: false}
+      - {speaker: c, start_s: 2, end_s: 3, text: bloom}
+    hit: [{rule: a.c, state: provisional, times: 1}, {rule: a.c, state: retracted}]
+    no_hit: a.c
+  - name: not taken back
+    say:
+      - {speaker: c, start_s: 2, end_s: 3, text: boom, final: false}
+      - {speaker: c, start_s: 2, end_s: 3, text: boom}
+    hit: {rule: a.c, state: retracted}
+"""
+
+
+def test_cases_with_guesses(pack: Path) -> None:
+    """What a guess led to is provisional until the final words confirm or retract it."""
+    (pack.parent / "a.cases.yaml").write_text(GUESSED)
+    result = run("test", str(pack))
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert lines[0].endswith("not taken back")
+    assert lines[1] == "  - a hit of a.c, retracted"
+    assert lines[-1] == "1 passed, 1 failed"
+
+
+def test_a_guess_needs_final_words(pack: Path) -> None:
+    guess = "{speaker: c, start_s: 2, end_s: 3, text: boom, final: false}"
+    (pack.parent / "a.cases.yaml").write_text(f"cases:\n  - say: [{guess}]\n    hit: a.c\n")
+    code, message = failure(run("test", str(pack)))
+    assert code == 2
+    assert "final: false" in message
+
+
+DEPARTMENT = """pack: d.hello
+version: 1
+rules:
+  - id: d.hello
+    title: t
+    description: t
+    severity: low
+    scope: {attributes: {department: [sales]}}
+    when: {absent: {within_s: 5, any_of: [hello]}}
+"""
+
+
+def test_what_nobody_said_is_told_of_calls_with_the_attributes(tmp_path: Path) -> None:
+    """An absence has no speaker; the attributes of anybody on the call decide."""
+    (tmp_path / "d.yaml").write_text(DEPARTMENT)
+    said = "start_s: 1, end_s: 2, text: well"
+    (tmp_path / "d.cases.yaml").write_text(
+        f"""cases:
+  - name: sales
+    say: [{{speaker: a, attributes: {{department: sales}}, {said}}}]
+    ends_s: 20
+    hit: {{rule: d.hello, at_s: 6}}
+  - name: support
+    say: [{{speaker: a, attributes: {{department: support}}, {said}}}]
+    ends_s: 20
+    no_hit: d.hello
+"""
+    )
+    result = run("test", str(tmp_path / "d.yaml"))
+    assert (result.exit_code, result.output) == (0, "2 passed, 0 failed\n")
 
 
 def test_a_report_that_cannot_be_written(pack: Path, tmp_path: Path) -> None:
