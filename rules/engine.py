@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from rules import streets
 from rules.codes import CodeListener
 from rules.conditions import DigitsCondition, EntityCondition
 from rules.conduct import Conduct, SpeakerConduct, closed, heard
@@ -125,6 +126,7 @@ class Engine:
         self._numbers = NumberListener(frozenset(self._thresholds))
         self._written = WrittenListener(frozenset(self._thresholds))
         self._codes = CodeListener(frozenset(self._thresholds))
+        self._has_streets = streets.ENTITY in self._thresholds
         self._names = NameListener(frozenset(self._thresholds))
         self._patient = {
             node.rule_index
@@ -294,6 +296,8 @@ class _Work:
             memory.written, written = read(memory.written, said, topics)
             memory.codes, codes = decode(memory.codes, said, topics)
             memory.names, names = hear_name(memory.names, said)
+            if self._engine._has_streets:
+                names += streets.street_addresses(memory.recent, memory.n_words, speaker)
             if numbers or written or codes or names or memory.held:
                 self._weigh(memory, (*numbers, *written, *codes, *names))
             if plan.digits:

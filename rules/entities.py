@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rules import codes, names, written
+from rules import codes, names, streets, written
 from rules.detectors import card, ssn
 from rules.types import Entity
 
 ENTITY_TYPES: frozenset[str] = (
-    frozenset({card.ENTITY, ssn.ENTITY}) | written.ENTITIES | codes.ENTITIES
+    frozenset({card.ENTITY, ssn.ENTITY, streets.ENTITY}) | written.ENTITIES | codes.ENTITIES
 )
 
 NAME_TYPES: frozenset[str] = names.ENTITIES  # found by a model, and only where a rule asks
