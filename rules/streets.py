@@ -35,11 +35,11 @@ _ANNOUNCING = word_set(
 # No street is called so, or the number before it counts something else.
 _NO_NAME = word_set(
     """a an the of in on at to from for with by and or but is are was were be been it this that
-    these those my your his her our their one-way way two-way lane four-lane minute minutes hour hours
-    day days week weeks month months year years mile miles block blocks foot feet meter meters people
-    times time percent dollar dollars more most other down up off across same next last first along
-    per every about stores shops houses homes people's
-    side thousand million am pm a.m p.m"""
+    these those my your his her our their one-way way two-way lane four-lane minute minutes
+    hour hours day days week weeks month months year years mile miles block blocks foot feet
+    meter meters people times time percent dollar dollars more most other down up off across
+    same next last first along per every about stores shops houses homes people's side
+    thousand million am pm a.m p.m"""
 )
 _NAME = re.compile(r"[^\W\d_][\w'\u2019.-]*|[0-9]{1,3}(?:st|nd|rd|th)", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,5}[A-Za-z]?")

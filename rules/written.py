@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from rules.clues import Clue, clues
-from rules.detectors import address, crypto, date, iban, ip, licence, phone
+from rules.detectors import address, crypto, date, expiry, iban, ip, licence, phone
 from rules.detectors.codes import BIRTH
 from rules.detectors.passage import Detector, Find, Passage, bare, word_set
 from rules.detectors.verdict import Topic
@@ -56,7 +56,7 @@ _SPELLED = (
     (address.URL, address.urls),
     (ip.ENTITY, ip.ip_addresses),
 )
-ENTITIES = frozenset({BIRTH, *(name for name, _ in _DETECTORS)})
+ENTITIES = frozenset({BIRTH, expiry.ENTITY, *(name for name, _ in _DETECTORS)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,7 @@ class WrittenListener:
             return ()
         before = tuple(bare(said.word.text) for said in words[-n_open - KEPT_WORDS : -n_open])
         passage = Passage(text=" ".join(said.word.text for said in run), before=before, after=after)
+        whole = passage
         finds: tuple[Find, ...] = ()
         if any(clues(said.word.text) & _SYMBOL for said in run):
             finds = _spelled(passage)
@@ -150,6 +151,10 @@ class WrittenListener:
             if more:
                 finds += more
                 passage = passage.without(more)
+        if expiry.ENTITY in self._wanted:
+            first = run[0]
+            if topics(first.ordinal, first.word.span.start_s) is Topic.EXPIRY:
+                finds += tuple(expiry.expiries(whole))
         if BIRTH in self._wanted and any(_is_day(find) for find in finds):
             first = run[0]
             if topics(first.ordinal, first.word.span.start_s) is Topic.BIRTH:

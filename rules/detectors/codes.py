@@ -22,8 +22,8 @@ from stdnum.it import codicefiscale
 from stdnum.us import rtn
 
 from rules.candidates import Candidate
+from rules.detectors import expiry, licence, phone
 from rules.detectors import iban as written_iban
-from rules.detectors import licence, phone
 from rules.detectors.verdict import Topic
 
 SCORE_CHECKED = 0.95  # announced, and its check digits are right
@@ -327,11 +327,10 @@ def _type(
 
 
 BIRTH = "DATE_OF_BIRTH"
-EXPIRY = "CREDIT_CARD_EXPIRY"
 
 CODE_TYPES = (
     _type("CREDIT_CARD_CVV", Topic.CVV, _security_code, early=True),
-    _type(EXPIRY, Topic.EXPIRY, _expiry, early=True),
+    _type(expiry.ENTITY, Topic.EXPIRY, _expiry, early=True),
     _type("PIN", Topic.PIN, _pin, early=True),
     _type("US_SSN_LAST4", Topic.SSN_LAST4, _by_form("9999"), early=True),
     _type("US_ITIN", (Topic.ITIN, Topic.SSN), _itin, reach_words=20, alone=True),
@@ -369,4 +368,4 @@ CODE_TYPES = (
     _type(BIRTH, Topic.BIRTH, _birth),
 )
 ENTITIES = frozenset(each.entity for each in CODE_TYPES)
-COMPANIONS = frozenset({BIRTH, EXPIRY})  # may be told of the same words as a date
+COMPANIONS = frozenset({BIRTH, expiry.ENTITY})  # may be told of the same words as a date

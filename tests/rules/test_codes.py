@@ -163,3 +163,37 @@ def test_any_words_are_survived(book: Rulebook, feed_all: Feed, words: list[str]
         assert entity.value
         for part in entity.parts:
             assert 0 <= part.start_chars < part.end_chars <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "score"),
+    [
+        ("it expires May twenty seven", "05/27", 0.65),
+        ("expiry is May 2027", "05/27", 0.9),
+        ("expiration date is June of twenty twenty nine", "06/29", 0.9),
+        ("the expiry is Sept '28", "09/28", 0.9),
+        ("expires december forty one", "12/41", 0.9),
+        ("valid through the end of March, 2031", "03/31", 0.9),
+    ],
+)
+def test_expiry_with_a_named_month(
+    engine: Engine, feed_all: Feed, text: str, value: str, score: float
+) -> None:
+    """A number that may be a day of the month makes it less sure."""
+    _, found = feed_all(engine, [said(text, 0.0, "x"), CallEnded(at_s=30.0)])
+    expiries = [(e.value, e.score) for e in found if e.type == "CREDIT_CARD_EXPIRY"]
+    assert expiries == [(value, score)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I was born in May 1987",
+        "see you in June 2027",
+        "the policy expires May 3rd",
+        "it expires in May",
+    ],
+)
+def test_other_months_are_no_expiry(engine: Engine, feed_all: Feed, text: str) -> None:
+    _, found = feed_all(engine, [said(text, 0.0, "x"), CallEnded(at_s=30.0)])
+    assert [e.type for e in found if e.type == "CREDIT_CARD_EXPIRY"] == []
