@@ -232,8 +232,8 @@ def _possible(
     memory: NumberMemory, moment: Moment
 ) -> Iterator[tuple[tuple[Token, ...], Candidate, Moment]]:
     reading = read(memory.run)
-    if moment is Moment.WORD and (memory.overflow or not reading.settled):
-        return
+    if moment is Moment.WORD and (memory.overflow or not reading.settled or reading.corrections):
+        return  # how much was taken back shows only when all has been said
     if len(reading.digits) >= MIN_DIGITS:
         for candidate in candidates(reading):
             yield memory.run, candidate, moment
