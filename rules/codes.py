@@ -13,8 +13,6 @@ from functools import lru_cache
 from rules.alphabets import (
     awaits_example,
     bare,
-    is_article,
-    is_letter,
     may_explain,
     n_explaining,
     split_code,
@@ -23,7 +21,8 @@ from rules.candidates import Candidate, candidates
 from rules.detectors.codes import CODE_TYPES, ENTITIES
 from rules.detectors.passage import word_set
 from rules.detectors.verdict import Judgement, Topic
-from rules.numbers import CLOSE_S, PAUSE_S, Found, NumberWord, Topics
+from rules.numbers import CLOSE_S, PAUSE_S, Found, Topics
+from rules.said import SaidWord
 from rules.spoken import STARTERS, Kind, Token, read
 from rules.types import Entity
 
@@ -45,21 +44,13 @@ __all__ = ["EMPTY", "ENTITIES", "CodeListener", "CodeMemory"]
 class CodeMemory:
     """The run that a speaker is in the middle of, and what his last announcement led to."""
 
-    run: tuple[NumberWord, ...] = field(default=(), repr=False)
+    run: tuple[SaidWord, ...] = field(default=(), repr=False)
     looked: bool = False  # the run was judged at a short silence
     before: str = field(default="", repr=False)  # the word before the run
     spent: tuple[Topic, float] | None = None
 
 
 EMPTY = CodeMemory()
-
-
-@lru_cache(maxsize=65536)
-def _opens(text: str) -> int:
-    """2 for a word that may begin any code, 1 for one that needs an announcement, else 0."""
-    if any(piece.kind in STARTERS for piece in split_code(text)) or is_letter(text):
-        return 2
-    return 1 if split_code(text)[0].kind is Kind.LETTER or is_article(text) else 0
 
 
 @lru_cache(maxsize=65536)
@@ -74,9 +65,21 @@ class CodeListener:
         self._types = tuple(each for each in CODE_TYPES if each.entity in wanted)
 
     def on_word(
-        self, memory: CodeMemory, said: NumberWord, topics: Topics
+        self, memory: CodeMemory, said: SaidWord, topics: Topics, before: str
     ) -> tuple[CodeMemory, tuple[Entity, ...]]:
-        """Hear one word."""
+        """Hear one word.
+
+        A word that opens no code (`Form.opens_announced`) tells nothing where no run is open.
+
+        Args:
+            memory: Of the speaker.
+            said: The word.
+            topics: What the talk is about.
+            before: The bare form of the speaker's word before it.
+        """
+        form = said.form
+        if not (memory.run or form.opens_announced):
+            return memory, ()
         text = said.word.text
         run = memory.run
         found: tuple[Entity, ...] = ()
@@ -86,19 +89,19 @@ class CodeListener:
         if run:
             last = [each.word.text for each in run[-3:]]
             if len(run) < MAX_RUN_WORDS and (
-                _goes_on(text, last[-1].casefold())
-                or awaits_example(last)
-                or may_explain(text, last[-1])
+                _goes_on(text, before) or awaits_example(last) or may_explain(text, last[-1])
             ):
                 return CodeMemory((*run, said), False, memory.before, memory.spent), found
             if bare(text).casefold() in _COUNTED:
-                memory = CodeMemory(before=memory.before, spent=memory.spent)  # "120 dollars"
+                memory = CodeMemory(spent=memory.spent)  # "120 dollars"
             memory, more = self.on_end(memory, said.speaker, said.word.span.end_s, topics)
             found += more
-        opens = _opens(text) if self._types else 0
-        if opens == 2 or (opens and topics(said.ordinal, said.word.span.start_s) is not None):
-            return CodeMemory((said,), False, memory.before, memory.spent), found
-        return CodeMemory((), False, text.casefold(), memory.spent), found
+        opens = form.opens_code or (
+            form.opens_announced and topics(said.ordinal, said.word.span.start_s) is not None
+        )
+        if self._types and opens:
+            return CodeMemory((said,), False, before, memory.spent), found
+        return memory, found
 
     def on_silence(
         self, memory: CodeMemory, speaker: str | None, until_s: float, topics: Topics
@@ -125,7 +128,7 @@ class CodeListener:
         found = self._judge(memory, topics, early=False)
         if found is not None:
             return self._spent(memory, found, speaker, at_s)
-        return CodeMemory(before=memory.run[-1].word.text.casefold(), spent=memory.spent), ()
+        return CodeMemory(spent=memory.spent), ()
 
     def _spent(
         self, memory: CodeMemory, found: _Code, speaker: str | None, at_s: float
@@ -133,7 +136,7 @@ class CodeListener:
         last = memory.run[-1].word
         spent = memory.spent if found.topic is None else (found.topic, last.span.end_s)
         entity = Found(found.type, found.judgement, found.tokens).entity(speaker, at_s)
-        return CodeMemory(before=last.text.casefold(), spent=spent), (entity,)
+        return CodeMemory(spent=spent), (entity,)
 
     def _judge(self, memory: CodeMemory, topics: Topics, *, early: bool) -> _Code | None:
         first = memory.run[0]
@@ -185,7 +188,7 @@ class _Code:
     topic: Topic | None
 
 
-def _may_be_alone(run: Sequence[NumberWord]) -> bool:
+def _may_be_alone(run: Sequence[SaidWord]) -> bool:
     """Whether a run has letters, or a group of digits as a taxpayer number has, or is one word."""
     return len(run) == 1 or any(_tells(said.word.text) for said in run)
 
@@ -212,7 +215,7 @@ def _trimmed(offered: Iterator[Candidate]) -> Iterator[Candidate]:
             yield Candidate(digits, whole=candidate.whole, at_end=candidate.at_end)
 
 
-def spelled(run: Sequence[NumberWord], before: str = "") -> tuple[tuple[Token, ...], bool]:
+def spelled(run: Sequence[SaidWord], before: str = "") -> tuple[tuple[Token, ...], bool]:
     """The tokens of a run up to a word that is no part of a code, and whether any was spoken."""
     tokens: list[Token] = []
     spoken = False
@@ -227,7 +230,7 @@ def spelled(run: Sequence[NumberWord], before: str = "") -> tuple[tuple[Token, .
                 tokens[-1] = tokens[-1]._replace(value=letter)
                 i += n
                 continue
-        previous = run[i - 1].word.text.casefold() if i else before
+        previous = run[i - 1].form.bare if i else before
         after_pause = bool(i) and said.word.span.start_s - run[i - 1].word.span.end_s > PAUSE_S
         for n, piece in enumerate(split_code(said.word.text, previous)):
             if piece.kind is Kind.BREAK:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rules.numbers import CLOSE_S, MAX_TOKENS, NumberWord
+from rules.numbers import CLOSE_S, MAX_TOKENS
+from rules.said import SaidWord
 from rules.spoken import STARTERS, Kind, Token, read, split_word
 
 
@@ -23,25 +24,27 @@ class DigitsMemory:
     """The run that a speaker is in the middle of."""
 
     run: tuple[Token, ...] = field(default=(), repr=False)
-    before: str = field(default="", repr=False)  # the speaker's last word
 
 
 NO_DIGITS = DigitsMemory()
 
 
-def on_word(memory: DigitsMemory, said: NumberWord) -> tuple[DigitsMemory, tuple[DigitRun, ...]]:
-    """Hear one word."""
+def on_word(
+    memory: DigitsMemory, said: SaidWord, before: str
+) -> tuple[DigitsMemory, tuple[DigitRun, ...]]:
+    """Hear one word; `before` is the bare form of the speaker's word before it."""
+    if not (memory.run or said.form.opens_number):
+        return memory, ()
     word = said.word
     memory, found = on_silence(memory, word.span.start_s)
     run = list(memory.run)
-    for piece in split_word(word.text, memory.before):
+    for piece in split_word(word.text, before):
         if piece.kind is Kind.BREAK or not (run or piece.kind in STARTERS):
             found += _closed(tuple(run), word.span.end_s)
             run = []
             continue
         run.append(said.token(piece))
-    before = word.text.strip("\"'.,;:!?()").casefold()
-    return DigitsMemory(run=tuple(run[:MAX_TOKENS]), before=before), found
+    return DigitsMemory(run=tuple(run[:MAX_TOKENS])), found
 
 
 def on_silence(memory: DigitsMemory, until_s: float) -> tuple[DigitsMemory, tuple[DigitRun, ...]]:
@@ -51,12 +54,12 @@ def on_silence(memory: DigitsMemory, until_s: float) -> tuple[DigitsMemory, tupl
     over_s = memory.run[-1].end_s + CLOSE_S
     if until_s <= over_s:
         return memory, ()
-    return DigitsMemory(before=memory.before), _closed(memory.run, over_s)
+    return NO_DIGITS, _closed(memory.run, over_s)
 
 
 def on_end(memory: DigitsMemory, at_s: float) -> tuple[DigitsMemory, tuple[DigitRun, ...]]:
     """Learn that the call is over."""
-    return DigitsMemory(before=memory.before), _closed(memory.run, at_s)
+    return NO_DIGITS, _closed(memory.run, at_s)
 
 
 def _closed(run: tuple[Token, ...], at_s: float) -> tuple[DigitRun, ...]:

@@ -19,20 +19,20 @@ from rules.conditions import DigitsCondition, EntityCondition
 from rules.conduct import Conduct, SpeakerConduct, closed, heard
 from rules.detectors import date
 from rules.detectors.codes import COMPANIONS
-from rules.detectors.verdict import Topic
 from rules.digits import DigitRun, on_end, on_silence, on_word
-from rules.entities import excerpt_of
-from rules.hearing import REMEMBERED_IDS, Hearing, OpenHearing, hull, place_of, ranges
+from rules.entities import NAME_TYPES, excerpt_of
+from rules.hearing import REMEMBERED_IDS, Hearing, OpenHearing
 from rules.hits import Past, Provisional, confirmed, hit_of, is_new, remembered
 from rules.lemmas import lemma
 from rules.names import NameListener
-from rules.numbers import NumberListener, NumberWord, Topics
+from rules.numbers import NumberListener
 from rules.overlaps import without_overlaps
 from rules.patterns import Window
 from rules.phrases import MAX_PAUSE_S, Match, PhraseMatcher, phrase_words
 from rules.plan import Node, planned
 from rules.rulebook import Rule, Rulebook, RuleStatus
-from rules.topics import OWN_REACH_WORDS, Mark, mark_of, marked, topic_at, topic_patterns
+from rules.said import SaidWord, before_of, form_of, hull, ranges
+from rules.topics import Talk, mark_of, marked, topic_patterns
 from rules.trace import Trace, Verdict
 from rules.types import (
     CallEnded,
@@ -127,6 +127,7 @@ class Engine:
         self._written = WrittenListener(frozenset(self._thresholds))
         self._codes = CodeListener(frozenset(self._thresholds))
         self._has_streets = streets.ENTITY in self._thresholds
+        self._has_names = not NAME_TYPES.isdisjoint(self._thresholds)
         self._names = NameListener(frozenset(self._thresholds))
         self._patient = {
             node.rule_index
@@ -261,49 +262,74 @@ class _Work:
         memory.final_ids = (*memory.final_ids, utterance.id)[-REMEMBERED_IDS:]
         if speaker != self._turn_of or self._turn < 0:
             self._turn, self._turn_of = self._turn + 1, speaker
-        others = _other_marks(self._speakers, speaker)
-        topics = _topics(memory, others)
+        talk = self._talk(memory, speaker)
         plan, step = self._plan, self._engine._matcher.step
-        listen, read = self._engine._numbers.on_word, self._engine._written.on_word
-        decode, hear_name = self._engine._codes.on_word, self._engine._names.on_word
+        recent, turn, utterance_id = memory.recent, self._turn, utterance.id
         for word in utterance.words:
             start_s = word.span.start_s
             ordinal = memory.n_words
-            place = place_of(word, utterance, self._turn)
+            form = form_of(word.text)
+            said = SaidWord(word, utterance_id, speaker, ordinal, turn, form)
             for node in plan.on_words:
                 if node.watcher is not None and self._memories.get(node.number) is not None:
                     known = self._memories[node.number]
                     self._done(node, node.watcher.pass_word(known, speaker, ordinal, start_s))
-            if memory.partials and start_s - memory.recent[-1].span.end_s > MAX_PAUSE_S:
+            if memory.partials and start_s - recent[-1].word.span.end_s > MAX_PAUSE_S:
                 memory.partials = ()
-            memory.partials, matches = step(memory.partials, place.words, ordinal)
+            memory.partials, matches = step(memory.partials, form.words, ordinal)
             memory.n_words = ordinal + 1
-            memory.recent.append(place)
+            recent.append(said)
             if self.first_speech_s is None or start_s < self.first_speech_s:
                 self.first_speech_s = start_s
             if matches:
                 topical = [m for m in matches if m.pattern.owner == _TOPIC_OWNER]
                 mark = mark_of(topical, word.span.end_s)
                 if mark is not None:
-                    memory.marks = marked(memory.marks, mark)
-                self._phrases(memory, speaker, matches)
+                    memory.marks = talk.own = marked(memory.marks, mark)
+                if len(topical) < len(matches):
+                    self._phrases(memory, speaker, matches)
             if plan.regexes:
                 self._regexes(memory, speaker)
-            said = NumberWord(
-                word=word, utterance_id=utterance.id, speaker=speaker, ordinal=ordinal
-            )
-            memory.numbers, numbers = listen(memory.numbers, said, topics)
-            memory.written, written = read(memory.written, said, topics)
-            memory.codes, codes = decode(memory.codes, said, topics)
-            memory.names, names = hear_name(memory.names, said)
-            if self._engine._has_streets:
-                names += streets.street_addresses(memory.recent, memory.n_words, speaker)
-            if numbers or written or codes or names or memory.held:
-                self._weigh(memory, (*numbers, *written, *codes, *names))
-            if plan.digits:
-                memory.digits, runs = on_word(memory.digits, said)
-                self._digits(speaker, runs)
+            self._listen(memory, said, talk)
         self._behaved(utterance)
+
+    def _listen(self, memory: OpenHearing, said: SaidWord, talk: Talk) -> None:
+        """Hear a word for personal data: where a run is open, or one may begin with it."""
+        engine, form = self._engine, said.form
+        found: tuple[Entity, ...] = ()
+        if memory.numbers.run or form.opens_number:
+            before = before_of(memory.recent)
+            memory.numbers, found = engine._numbers.on_word(memory.numbers, said, talk, before)
+            if self._plan.digits:
+                memory.digits, runs = on_word(memory.digits, said, before)
+                self._digits(said.speaker, runs)
+        elif memory.digits.run:
+            memory.digits, runs = on_word(memory.digits, said, before_of(memory.recent))
+            self._digits(said.speaker, runs)
+        if memory.written.run or form.opens_written:
+            read = engine._written.on_word
+            memory.written, more = read(memory.written, said, talk, memory.recent)
+            found += more
+        if memory.codes.run or form.opens_announced:
+            before = before_of(memory.recent)
+            memory.codes, more = engine._codes.on_word(memory.codes, said, talk, before)
+            found += more
+        if engine._has_names:
+            memory.names, more = engine._names.on_word(memory.names, said)
+            found += more
+        if engine._has_streets:
+            found += streets.street_addresses(memory.recent)
+        if found or memory.held:
+            self._weigh(memory, found)
+
+    def _talk(self, memory: OpenHearing, speaker: str | None) -> Talk:
+        others = tuple(
+            mark
+            for other, known in self._speakers.items()
+            if other != speaker
+            for mark in known.marks
+        )
+        return Talk(memory.marks, others)
 
     def _behaved(self, utterance: Utterance) -> None:
         end_s = max(word.span.end_s for word in utterance.words) if utterance.words else None
@@ -324,7 +350,7 @@ class _Work:
             idle = self._speakers[speaker]
             if not (
                 idle.numbers.run
-                or idle.written.n_open
+                or idle.written.run
                 or idle.codes.run
                 or idle.names.words
                 or idle.digits.run
@@ -333,18 +359,18 @@ class _Work:
             ):
                 continue
             memory = self._opened(speaker)
-            topics = _topics(memory, _other_marks(self._speakers, speaker))
+            talk = self._talk(memory, speaker)
             numbers, written = self._engine._numbers, self._engine._written
             codes, called = self._engine._codes, self._engine._names
-            memory.numbers, found = numbers.on_silence(memory.numbers, speaker, at_s, topics)
-            memory.written, more = written.on_silence(memory.written, speaker, at_s, topics)
-            memory.codes, also = codes.on_silence(memory.codes, speaker, at_s, topics)
+            memory.numbers, found = numbers.on_silence(memory.numbers, speaker, at_s, talk)
+            memory.written, more = written.on_silence(memory.written, at_s, talk)
+            memory.codes, also = codes.on_silence(memory.codes, speaker, at_s, talk)
             memory.names, names = called.on_silence(memory.names, at_s)
             self._weigh(memory, (*found, *more, *also, *names))
             if ended:
-                memory.numbers, found = numbers.on_end(memory.numbers, speaker, at_s, topics)
-                memory.written, more = written.on_end(memory.written, speaker, at_s, topics)
-                memory.codes, also = codes.on_end(memory.codes, speaker, at_s, topics)
+                memory.numbers, found = numbers.on_end(memory.numbers, speaker, at_s, talk)
+                memory.written, more = written.on_end(memory.written, at_s, talk)
+                memory.codes, also = codes.on_end(memory.codes, speaker, at_s, talk)
                 memory.names, names = called.on_end(memory.names, at_s)
                 self._weigh(memory, (*found, *more, *also, *names))
             if self._plan.digits:
@@ -387,7 +413,7 @@ class _Work:
         unless = self._plan.unless_before.get(node.number)
         if not unless:
             return False
-        inside = [w for place in memory.places(match.first, match.last) for w in place.words]
+        inside = [w for said in memory.places(match.first, match.last) for w in said.form.words]
         for word in phrase_words(match.pattern.text):
             if word in inside:
                 inside.remove(word)
@@ -439,7 +465,7 @@ class _Work:
                 parts=ranges(places),
                 excerpt=excerpt,
                 score=score,
-                at_s=places[-1].span.end_s if at_s is None else at_s,
+                at_s=places[-1].word.span.end_s if at_s is None else at_s,
             ),
         )
 
@@ -457,7 +483,7 @@ class _Work:
     def _weigh(self, memory: OpenHearing, entities: Iterable[Entity]) -> None:
         """Report what was found, unless the words may still turn out to be something else."""
         found = (*memory.held, *entities)
-        unsure = tuple(e for e in found if memory.written.n_open and e.score < SURE_SCORE)
+        unsure = tuple(e for e in found if memory.written.run and e.score < SURE_SCORE)
         memory.held = unsure
         self._report(e for e in without_overlaps(found) if e not in unsure)
 
@@ -553,18 +579,3 @@ class _Work:
 
 
 _NOBODY = Hearing()
-
-
-def _other_marks(speakers: Mapping[str | None, Hearing], speaker: str | None) -> tuple[Mark, ...]:
-    return tuple(
-        mark for other, memory in speakers.items() if other != speaker for mark in memory.marks
-    )
-
-
-def _topics(memory: OpenHearing, others: tuple[Mark, ...]) -> Topics:
-    def topic_of(ordinal: int, start_s: float, reach_words: int = OWN_REACH_WORDS) -> Topic | None:
-        return topic_at(
-            memory.marks, others, ordinal=ordinal, start_s=start_s, reach_words=reach_words
-        )
-
-    return topic_of

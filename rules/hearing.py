@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import NamedTuple
 
 from rules import codes, names, written
 from rules.codes import CodeMemory
 from rules.digits import NO_DIGITS, DigitsMemory
 from rules.names import NameMemory
 from rules.numbers import EMPTY, NumberMemory
-from rules.phrases import MAX_PAUSE_S, Partial, phrase_words
+from rules.phrases import MAX_PAUSE_S, Partial
+from rules.said import SaidWord
 from rules.topics import Mark
-from rules.types import Entity, Span, TextRange, Utterance, Word
+from rules.types import Entity, TextRange
 from rules.written import WrittenMemory
 
 REMEMBERED_WORDS = 96  # more than any phrase is long
 REMEMBERED_IDS = 64
-
-
-class Place(NamedTuple):
-    """Where a spoken word stands, and how it reads normalised."""
-
-    words: tuple[str, ...]
-    text: str
-    utterance_id: str
-    start_chars: int
-    end_chars: int
-    span: Span
-    stop: bool  # a sentence ends behind it
-    turn: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +25,7 @@ class Hearing:
     """One speaker's latest words, and what is half said."""
 
     n_words: int = 0
-    recent: tuple[Place, ...] = field(default=(), repr=False)
+    recent: tuple[SaidWord, ...] = field(default=(), repr=False)
     partials: tuple[Partial, ...] = ()
     marks: tuple[Mark, ...] = ()
     numbers: NumberMemory = field(default=EMPTY, repr=False)
@@ -74,7 +60,7 @@ class OpenHearing:
     """A speaker's memory while an event is worked on."""
 
     n_words: int
-    recent: list[Place] = field(repr=False)
+    recent: list[SaidWord] = field(repr=False)
     partials: tuple[Partial, ...]
     marks: tuple[Mark, ...]
     numbers: NumberMemory = field(repr=False)
@@ -103,7 +89,7 @@ class OpenHearing:
             final_ids=self.final_ids,
         )
 
-    def places(self, first: int, last: int) -> list[Place]:
+    def places(self, first: int, last: int) -> list[SaidWord]:
         """The words from one ordinal to another, as far as they are remembered."""
         oldest = self.n_words - len(self.recent)
         return self.recent[max(0, first - oldest) : last - oldest + 1]
@@ -116,8 +102,8 @@ class OpenHearing:
             oldest + i
             for i, place in enumerate(self.recent)
             if (part := wanted.get(place.utterance_id)) is not None
-            and place.start_chars < part.end_chars
-            and part.start_chars < place.end_chars
+            and place.word.start_chars < part.end_chars
+            and part.start_chars < place.word.end_chars
         ]
         return (found[0], found[-1]) if found else (-1, -1)
 
@@ -125,50 +111,12 @@ class OpenHearing:
         """Up to so many normalised words of the same sentence before a word, the latest first."""
         start = ordinal - (self.n_words - len(self.recent))
         before: list[str] = []
-        later_start_s = self.recent[start].span.start_s
+        later_start_s = self.recent[start].word.span.start_s
         for place in reversed(self.recent[:start]):
-            if place.stop or later_start_s - place.span.end_s > MAX_PAUSE_S:
+            if place.form.stop or later_start_s - place.word.span.end_s > MAX_PAUSE_S:
                 break
-            before += reversed(place.words)
-            later_start_s = place.span.start_s
+            before += reversed(place.form.words)
+            later_start_s = place.word.span.start_s
             if len(before) >= n_words:
                 break
         return tuple(before[:n_words])
-
-
-@lru_cache(maxsize=65536)
-def form_of(text: str) -> tuple[tuple[str, ...], bool]:
-    """The normalised words of a spoken one, and whether a sentence ends behind it."""
-    return phrase_words(text), text.rstrip("\"')").endswith((".", "?", "!"))
-
-
-def place_of(word: Word, utterance: Utterance, turn: int) -> Place:
-    """The place of a word of an utterance."""
-    words, stop = form_of(word.text)
-    return Place(
-        words,
-        word.text,
-        utterance.id,
-        word.start_chars,
-        word.start_chars + len(word.text),
-        word.span,
-        stop,
-        turn,
-    )
-
-
-def hull(places: Sequence[Place]) -> Span:
-    """The time from the first to the last of some words."""
-    return Span(min(p.span.start_s for p in places), max(p.span.end_s for p in places))
-
-
-def ranges(places: Iterable[Place]) -> tuple[TextRange, ...]:
-    """The text of some words, one range for each utterance."""
-    found: dict[str, tuple[int, int]] = {}
-    for place in places:
-        start, _ = found.get(place.utterance_id, (place.start_chars, 0))
-        found[place.utterance_id] = (start, place.end_chars)
-    return tuple(
-        TextRange(utterance_id=utterance_id, start_chars=start, end_chars=end)
-        for utterance_id, (start, end) in found.items()
-    )

@@ -17,7 +17,7 @@ from typing import Any
 
 from rules.detectors.passage import Find
 from rules.errors import RuleInputError
-from rules.numbers import NumberWord
+from rules.said import SaidWord
 from rules.types import Entity
 from rules.written import PAUSE_S, entity_of
 
@@ -44,7 +44,7 @@ _UNUSED = ("tagger", "parser", "attribute_ruler", "lemmatizer")
 class NameMemory:
     """The sentence that a speaker is in the middle of."""
 
-    words: tuple[NumberWord, ...] = field(default=(), repr=False)
+    words: tuple[SaidWord, ...] = field(default=(), repr=False)
 
 
 EMPTY = NameMemory()
@@ -73,9 +73,7 @@ class NameListener:
         self._wanted = wanted & ENTITIES
         self._model = model() if self._wanted else None
 
-    def on_word(
-        self, memory: NameMemory, said: NumberWord
-    ) -> tuple[NameMemory, tuple[Entity, ...]]:
+    def on_word(self, memory: NameMemory, said: SaidWord) -> tuple[NameMemory, tuple[Entity, ...]]:
         """Hear one word."""
         if self._model is None:
             return memory, ()
@@ -99,7 +97,7 @@ class NameListener:
         """Learn that nothing more will be said."""
         return EMPTY, self._judge(memory.words, at_s) if memory.words else ()
 
-    def _judge(self, words: tuple[NumberWord, ...], at_s: float) -> tuple[Entity, ...]:
+    def _judge(self, words: tuple[SaidWord, ...], at_s: float) -> tuple[Entity, ...]:
         if self._model is None:
             return ()
         found: list[Entity] = []

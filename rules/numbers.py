@@ -7,16 +7,16 @@ sooner, so how words were cut into utterances changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from rules.candidates import Candidate, candidates
 from rules.detectors import card, ssn
 from rules.detectors.verdict import Judgement, Moment, Topic
-from rules.spoken import STARTERS, Kind, Piece, Token, read, split_word
+from rules.said import SaidWord
+from rules.spoken import STARTERS, Kind, Token, read, split_word
 from rules.topics import OWN_REACH_WORDS
-from rules.types import Entity, Span, TextRange, Word
+from rules.types import Entity, Span, TextRange
 
 PAUSE_S = 1.5  # a silence after which a complete number is taken as complete
 CLOSE_S = 4.0  # a silence after which no more digits are waited for
@@ -25,6 +25,7 @@ MAX_TOKENS = 96  # longer runs are loops of a recogniser, not numbers
 MAX_FRAGMENTS = 6
 FRAGMENT_GAP_WORDS = 8
 MIN_DIGITS = 8
+MIN_SURE_DIGITS = 9  # of a number that is complete with its last word
 
 
 class Topics(Protocol):
@@ -36,49 +37,57 @@ class Topics(Protocol):
         """The topic at a number's first word."""
         ...
 
+    def are_of(self, topics: frozenset[Topic]) -> bool:
+        """Whether any of these has been talked about lately."""
+        ...
+
 
 _DETECTORS = ((card.ENTITY, card.judge), (ssn.ENTITY, ssn.judge))
+_ANNOUNCING = card.ABOUT | ssn.EXPECTED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class NumberMemory:
     """What is remembered of one speaker's digits."""
 
     run: tuple[Token, ...] = ()
+    n_digits: int = 0  # that the run may have at most
+    end_s: float = 0.0  # end of the run
     decided: bool = False  # the run has its finding
     overflow: bool = False
     checked: Moment | None = None  # the latest silence at which the run was judged
     fragments: tuple[tuple[Token, ...], ...] = ()  # earlier runs with other words between
-    before: str = ""  # the speaker's last word
 
-    @property
-    def end_s(self) -> float:
-        """End of the run."""
-        return max(token.end_s for token in self.run)
+    def grown(self, token: Token) -> NumberMemory:
+        """With one more token; what was decided of the run stays decided."""
+        overflow = self.overflow or len(self.run) >= MAX_TOKENS
+        # The last token is kept up to date, so that silence is measured from the end of the run.
+        run = (*self.run[:-1], token) if overflow else (*self.run, token)
+        return NumberMemory(
+            run,
+            self.n_digits + (_MULTIPLYING.get(token.kind) or len(token.value)),
+            max(self.end_s, token.end_s),
+            self.decided,
+            overflow,
+            None,
+            self.fragments,
+        )
+
+    def judged(self, *, decided: bool, moment: Moment | None = None) -> NumberMemory:
+        """The same run, looked at."""
+        return NumberMemory(
+            self.run,
+            self.n_digits,
+            self.end_s,
+            decided,
+            self.overflow,
+            moment or self.checked,
+            self.fragments,
+        )
 
 
 EMPTY = NumberMemory()
-
-
-class NumberWord(NamedTuple):
-    """A word with what a token needs to know of its place."""
-
-    word: Word
-    utterance_id: str
-    speaker: str | None
-    ordinal: int
-
-    def token(self, piece: Piece, *, paused: bool = False) -> Token:
-        """The token of a piece of the word."""
-        return Token.of(
-            piece,
-            ordinal=self.ordinal,
-            start_chars=self.word.start_chars,
-            utterance_id=self.utterance_id,
-            start_s=self.word.span.start_s,
-            end_s=self.word.span.end_s,
-            paused=paused,
-        )
+_MULTIPLYING = {Kind.REPEAT: 4, Kind.PLURAL: 9, Kind.HUNDRED: 2}
 
 
 class NumberListener:
@@ -88,46 +97,51 @@ class NumberListener:
         self._detectors = tuple((name, judge) for name, judge in _DETECTORS if name in wanted)
 
     def on_word(
-        self, memory: NumberMemory, said: NumberWord, topics: Topics
+        self, memory: NumberMemory, said: SaidWord, topics: Topics, before: str
     ) -> tuple[NumberMemory, tuple[Entity, ...]]:
-        """Hear one word."""
-        if not self._detectors:
+        """Hear one word.
+
+        A word that opens no number (`Form.opens_number`) tells nothing where no run is open.
+
+        Args:
+            memory: Of the speaker.
+            said: The word.
+            topics: What the talk is about.
+            before: The bare form of the speaker's word before it.
+        """
+        if not self._detectors or not (memory.run or said.form.opens_number):
             return memory, ()
         word = said.word
-        if not memory.run:
-            plain = _plain(word.text)
-            if plain is not None:
-                return NumberMemory(before=plain, fragments=memory.fragments), ()
-        memory, found = self.on_silence(memory, said.speaker, word.span.start_s, topics)
-        entities = list(found)
-        paused = bool(memory.run) and word.span.start_s - memory.end_s > PAUSE_S
-        pieces = split_word(word.text, memory.before)
+        start_s, end_s = word.span.start_s, word.span.end_s
+        paused = False
+        entities: list[Entity] = []
+        if memory.run and start_s > memory.end_s + PAUSE_S:
+            memory, found = self.on_silence(memory, said.speaker, start_s, topics)
+            entities += found
+            paused = bool(memory.run)
         grown = False
-        for i, piece in enumerate(pieces):
+        for i, piece in enumerate(split_word(word.text, before)):
             if piece.kind is Kind.BREAK or not (memory.run or piece.kind in STARTERS):
-                memory, found = self.on_end(memory, said.speaker, word.span.end_s, topics)
+                memory, found = self.on_end(memory, said.speaker, end_s, topics)
                 entities += found
                 grown = False
                 continue
-            token = said.token(piece, paused=paused and i == 0)
-            memory = _grown(memory, token)
+            memory = memory.grown(said.token(piece, paused=paused and i == 0))
             grown = True
         if grown and not memory.decided and not memory.overflow:
             judgement = self._judge(memory, topics, Moment.WORD)
             if judgement is not None:
-                entities.append(judgement.entity(said.speaker, word.span.end_s))
-                memory = replace(memory, decided=True)
-        heard = _bare(word.text)
-        after = memory if memory.before == heard else replace(memory, before=heard)
-        return after, tuple(entities)
+                entities.append(judgement.entity(said.speaker, end_s))
+                memory = memory.judged(decided=True)
+        return memory, tuple(entities)
 
     def on_silence(
         self, memory: NumberMemory, speaker: str | None, until_s: float, topics: Topics
     ) -> tuple[NumberMemory, tuple[Entity, ...]]:
         """Learn that the speaker said no more before `until_s`."""
-        if not memory.run or until_s <= memory.end_s + PAUSE_S:
-            return memory, ()
         end_s = memory.end_s
+        if not memory.run or until_s <= end_s + PAUSE_S:
+            return memory, ()
         entities: tuple[Entity, ...] = ()
         if not memory.decided:
             for moment, wait_s in ((Moment.PAUSE, PAUSE_S), (Moment.CLOSED, CLOSE_S)):
@@ -135,12 +149,12 @@ class NumberListener:
                 if not due or memory.checked is moment or memory.decided:
                     continue
                 judgement = self._judge(memory, topics, moment)
-                memory = replace(memory, checked=moment, decided=judgement is not None)
+                memory = memory.judged(decided=judgement is not None, moment=moment)
                 if judgement is not None:
                     entities = (judgement.entity(speaker, end_s + wait_s),)
         closed = memory.checked is Moment.CLOSED
         if memory.decided or (memory.overflow and closed) or until_s > end_s + FORGET_S:
-            memory = NumberMemory(before=memory.before)
+            memory = EMPTY
         return memory, entities
 
     def on_end(
@@ -150,18 +164,21 @@ class NumberListener:
         if not memory.run:
             return memory, ()
         if memory.decided:
-            return NumberMemory(before=memory.before), ()
+            return EMPTY, ()
         judgement = self._judge(memory, topics, Moment.CLOSED)
         if judgement is not None:
-            return NumberMemory(before=memory.before), (judgement.entity(speaker, at_s),)
+            return EMPTY, (judgement.entity(speaker, at_s),)
         if memory.overflow:
-            return NumberMemory(before=memory.before), ()
-        fragments = (*memory.fragments, memory.run)[-MAX_FRAGMENTS:]
-        return NumberMemory(before=memory.before, fragments=fragments), ()
+            return EMPTY, ()
+        return NumberMemory(fragments=(*memory.fragments, memory.run)[-MAX_FRAGMENTS:]), ()
 
     def _judge(self, memory: NumberMemory, topics: Topics, moment: Moment) -> Found | None:
-        if not memory.fragments and _n_digits_at_most(memory.run) < MIN_DIGITS:
+        if not memory.fragments and memory.n_digits < MIN_DIGITS:
             return None
+        if moment is Moment.WORD and not (
+            (memory.fragments or memory.n_digits >= MIN_SURE_DIGITS) and topics.are_of(_ANNOUNCING)
+        ):
+            return None  # only what was announced is complete with its last word
         best: Found | None = None
         for tokens, candidate, at in _possible(memory, moment):
             first = tokens[candidate.digits[0].first]
@@ -171,24 +188,6 @@ class NumberListener:
                 if judgement and (best is None or judgement.score > best.judgement.score):
                     best = Found(entity_type, judgement, tokens)
         return best
-
-
-_MULTIPLYING = {Kind.REPEAT: 4, Kind.PLURAL: 9, Kind.HUNDRED: 2}
-
-
-def _n_digits_at_most(run: Sequence[Token]) -> int:
-    return sum(_MULTIPLYING.get(token.kind) or len(token.value) for token in run)
-
-
-def _bare(text: str) -> str:
-    return text.strip("\"'.,;:!?()").casefold()
-
-
-@lru_cache(maxsize=65536)
-def _plain(text: str) -> str | None:
-    """The bare form of a word that cannot begin a number, None for one that can."""
-    starts = any(piece.kind in STARTERS for piece in split_word(text))
-    return None if starts else _bare(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,18 +213,6 @@ class Found:
             score=self.judgement.score,
             at_s=at_s,
         )
-
-
-def _grown(memory: NumberMemory, token: Token) -> NumberMemory:
-    if memory.overflow or len(memory.run) >= MAX_TOKENS:
-        # The last token is kept up to date, so that silence is measured from the end of the run.
-        return replace(memory, run=(*memory.run[:-1], token), overflow=True)
-    return NumberMemory(
-        run=(*memory.run, token),
-        decided=memory.decided,
-        fragments=memory.fragments,
-        before=memory.before,
-    )
 
 
 def _possible(

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rules.conditions import RegexCondition
-from rules.hearing import Place
 from rules.linear_regex import compiled
 from rules.phrases import MAX_PAUSE_S
+from rules.said import SaidWord
 
 WINDOW_WORDS = 40
 
@@ -41,14 +41,14 @@ class RegexLeaf:
 class Window:
     """The words that patterns look at."""
 
-    def __init__(self, places: Sequence[Place]) -> None:
+    def __init__(self, places: Sequence[SaidWord]) -> None:
         kept: list[str] = []
-        later_start_s = places[-1].span.start_s
+        later_start_s = places[-1].word.span.start_s
         for place in reversed(places[-WINDOW_WORDS:]):
-            if later_start_s - place.span.end_s > MAX_PAUSE_S:
+            if later_start_s - place.word.span.end_s > MAX_PAUSE_S:
                 break
-            kept.append(place.text)
-            later_start_s = place.span.start_s
+            kept.append(place.word.text)
+            later_start_s = place.word.span.start_s
         kept.reverse()
         self.text = " ".join(kept)
         self.starts: list[int] = []

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from rules.alphabets import bare
 from rules.detectors.passage import word_set
-from rules.hearing import Place, hull, ranges
 from rules.phrases import MAX_PAUSE_S
-from rules.spoken import Kind, Token, read, split_word
+from rules.said import SaidWord, hull, ranges
+from rules.spoken import Kind, read, split_word
 from rules.types import Entity
 
 ENTITY = "STREET_ADDRESS"
@@ -46,50 +46,45 @@ _NUMBER = re.compile(r"[0-9]{1,5}[A-Za-z]?")
 _COUNTING = frozenset({Kind.UNIT, Kind.TEEN, Kind.TENS, Kind.HUNDRED, Kind.OH, Kind.DIGITS})
 
 
-def street_addresses(
-    recent: Sequence[Place], n_words: int, speaker: str | None
-) -> tuple[Entity, ...]:
+def street_addresses(recent: Sequence[SaidWord]) -> tuple[Entity, ...]:
     """The address that a speaker's last word completes, if it does.
 
     Args:
         recent: The speaker's latest words.
-        n_words: How many the speaker has said in all.
-        speaker: Identity, or None when unknown.
     """
-    kind = bare(recent[-1].text).casefold()
+    kind = recent[-1].form.bare
     everyday = kind in _EVERYDAY_KINDS
     if not everyday and kind not in _KINDS:
         return ()
     first = _start_of_name(recent)
     if first is None:
         return ()
-    start, number = _number_before(recent, first, n_words - len(recent))
+    start, number = _number_before(recent, first)
     if not number:
         return ()
     announced = any(
-        bare(place.text).casefold() in _ANNOUNCING
-        for place in recent[max(0, start - ANNOUNCING_WORDS) : start]
+        place.form.bare in _ANNOUNCING for place in recent[max(0, start - ANNOUNCING_WORDS) : start]
     )
     if everyday and not announced:
         return ()
     used = recent[start:]
-    name = [bare(place.text).casefold() for place in recent[first:]]
+    name = [bare(place.word.text).casefold() for place in recent[first:]]
     return (
         Entity(
             type=ENTITY,
             value=" ".join([number, *name]),
-            speaker=speaker,
+            speaker=recent[-1].speaker,
             span=hull(used),
             parts=ranges(used),
             score=SCORE_ANNOUNCED if announced else SCORE_ALONE,
-            at_s=recent[-1].span.end_s,
+            at_s=recent[-1].word.span.end_s,
         ),
     )
 
 
-def _joins(before: Place, after: Place) -> bool:
+def _joins(before: SaidWord, after: SaidWord) -> bool:
     """Whether two words that follow each other may belong to one address."""
-    return not before.stop and after.span.start_s - before.span.end_s <= MAX_PAUSE_S
+    return not before.form.stop and after.word.span.start_s - before.word.span.end_s <= MAX_PAUSE_S
 
 
 def _counts(text: str) -> bool:
@@ -98,13 +93,13 @@ def _counts(text: str) -> bool:
     return all(piece.kind in _COUNTING for piece in split_word(text))
 
 
-def _start_of_name(recent: Sequence[Place]) -> int | None:
+def _start_of_name(recent: Sequence[SaidWord]) -> int | None:
     """Where the street's name begins, which a number must precede."""
     for n in range(1, MAX_NAME_WORDS + 2):
         at = len(recent) - 1 - n
         if at < 0 or not _joins(recent[at], recent[at + 1]):
             return None
-        text = recent[at].text
+        text = recent[at].word.text
         if _counts(text):
             return at + 1 if n > 1 else None
         said = bare(text)
@@ -113,24 +108,22 @@ def _start_of_name(recent: Sequence[Place]) -> int | None:
     return None
 
 
-def _number_before(recent: Sequence[Place], end: int, oldest: int) -> tuple[int, str]:
+def _number_before(recent: Sequence[SaidWord], end: int) -> tuple[int, str]:
     """Where the house number begins that ends before a word, and the number; "" if it is none."""
     start = end - 1
-    written = bare(recent[start].text)
+    written = bare(recent[start].word.text)
     while (
         start > 0
         and end - start < MAX_NUMBER_WORDS
         and not _NUMBER.fullmatch(written)
-        and _counts(recent[start - 1].text)
+        and _counts(recent[start - 1].word.text)
         and _joins(recent[start - 1], recent[start])
     ):
         start -= 1
     if _NUMBER.fullmatch(written):
         return start, written.upper()
     tokens = [
-        Token.of(piece, ordinal=oldest + i, start_chars=place.start_chars)
-        for i, place in enumerate(recent[start:end], start)
-        for piece in split_word(place.text)
+        place.token(piece) for place in recent[start:end] for piece in split_word(place.word.text)
     ]
     number = "".join(digit.value for digit in read(tokens).digits)
     return (start, number) if 1 <= len(number) <= 5 else (start, "")

@@ -166,35 +166,44 @@ def marked(marks: tuple[Mark, ...], mark: Mark) -> tuple[Mark, ...]:
     return (*marks, mark)[-MAX_MARKS:]
 
 
-def topic_at(
-    own: Iterable[Mark],
-    others: Iterable[Mark],
-    *,
-    ordinal: int,
-    start_s: float,
-    reach_words: int = OWN_REACH_WORDS,
-) -> Topic | None:
-    """What a number is about that begins at this word of a speaker.
+class Talk:
+    """What a speaker and the others talked about lately.
 
     Args:
         own: Marks by the speaker.
         others: Marks by everybody else.
-        ordinal: Number of the word among the speaker's words.
-        start_s: Start of the word on the call clock.
-        reach_words: How far the speaker's own words carry; what others asked carries by time.
     """
-    near: list[tuple[float, Topic]] = []
-    for mark in own:
-        other = mark.topic is Topic.OTHER
-        reach_s = OTHER_REACH_S if other else OWN_REACH_S
-        n_words = OTHER_REACH_WORDS if other else reach_words
-        in_words = 0 < ordinal - mark.ordinal <= n_words
-        if in_words and start_s - mark.end_s <= reach_s:
-            near.append((mark.end_s, mark.topic))
-    for mark in others:
-        reach_s = OTHER_REACH_S if mark.topic is Topic.OTHER else OTHERS_REACH_S
-        if 0 <= start_s - mark.end_s <= reach_s:
-            near.append((mark.end_s, mark.topic))
-    if not near:
-        return None
-    return max(near, key=lambda found: found[0])[1]
+
+    __slots__ = ("others", "own")
+
+    def __init__(self, own: tuple[Mark, ...], others: tuple[Mark, ...]) -> None:
+        self.own = own
+        self.others = others
+
+    def __call__(
+        self, ordinal: int, start_s: float, reach_words: int = OWN_REACH_WORDS
+    ) -> Topic | None:
+        """What a number is about that begins at this word of the speaker.
+
+        Args:
+            ordinal: Number of the word among the speaker's words.
+            start_s: Start of the word on the call clock.
+            reach_words: How far the speaker's own words carry; what others asked carries by time.
+        """
+        nearest_s, topic = -1.0, None
+        for mark in self.own:
+            is_other = mark.topic is Topic.OTHER
+            n_words = OTHER_REACH_WORDS if is_other else reach_words
+            reach_s = OTHER_REACH_S if is_other else OWN_REACH_S
+            in_words = 0 < ordinal - mark.ordinal <= n_words
+            if in_words and start_s - mark.end_s <= reach_s and mark.end_s > nearest_s:
+                nearest_s, topic = mark.end_s, mark.topic
+        for mark in self.others:
+            reach_s = OTHER_REACH_S if mark.topic is Topic.OTHER else OTHERS_REACH_S
+            if 0 <= start_s - mark.end_s <= reach_s and mark.end_s > nearest_s:
+                nearest_s, topic = mark.end_s, mark.topic
+        return topic
+
+    def are_of(self, topics: frozenset[Topic]) -> bool:
+        """Whether any of these has been talked about lately."""
+        return any(mark.topic in topics for mark in (*self.own, *self.others))

@@ -9,23 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from rules.clues import Clue, clues
+from rules.clues import Clue
 from rules.detectors import address, crypto, date, expiry, iban, ip, licence, phone
 from rules.detectors.codes import BIRTH
 from rules.detectors.passage import Detector, Find, Passage, bare, word_set
 from rules.detectors.verdict import Topic
-from rules.numbers import NumberWord, Topics
+from rules.numbers import Topics
+from rules.said import SaidWord, hull
 from rules.spelling import spell
-from rules.types import Entity, Span, TextRange
+from rules.types import Entity, TextRange
 
 PAUSE_S = 1.5  # a silence after which a run is taken as complete
 MAX_RUN_WORDS = 40
 MIN_CHARS = 3  # of the shortest thing that one word can be: "May"
-MAX_IDLE_WORDS = 24  # cutting costs more than keeping, so it is done every twelfth word
 KEPT_WORDS = 12  # remembered before a run, for what was announced
 
 # Plain numbers: `Clue.X & …` costs a microsecond each time, and most words ask several times.
-_OPENS = int(Clue.OPENS)
 _GOES_ON = int(Clue.OPENS | Clue.JOINS | Clue.SYMBOL)
 _COMPLETE = int(Clue.ATOM | Clue.ENDS)
 _SPOKEN = int(Clue.NUMBER | Clue.LETTER)
@@ -61,10 +60,10 @@ ENTITIES = frozenset({BIRTH, expiry.ENTITY, *(name for name, _ in _DETECTORS)})
 
 @dataclass(frozen=True, slots=True)
 class WrittenMemory:
-    """The speaker's last words; the last `n_open` of them are a run that is still open."""
+    """The run that a speaker is in the middle of, and the words before it."""
 
-    words: tuple[NumberWord, ...] = field(default=(), repr=False)
-    n_open: int = 0
+    run: tuple[SaidWord, ...] = field(default=(), repr=False)
+    before: tuple[SaidWord, ...] = field(default=(), repr=False)
 
 
 EMPTY = WrittenMemory()
@@ -77,73 +76,76 @@ class WrittenListener:
         self._wanted = wanted & ENTITIES
 
     def on_word(
-        self, memory: WrittenMemory, said: NumberWord, topics: Topics
+        self, memory: WrittenMemory, said: SaidWord, topics: Topics, recent: Sequence[SaidWord]
     ) -> tuple[WrittenMemory, tuple[Entity, ...]]:
-        """Hear one word."""
-        if not self._wanted:
+        """Hear one word.
+
+        A word that opens nothing (`Form.opens_written`) tells nothing where no run is open.
+
+        Args:
+            memory: Of the speaker.
+            said: The word.
+            topics: What the talk is about.
+            recent: The speaker's latest words, this one last.
+        """
+        form = said.form
+        run = memory.run
+        if not self._wanted or not (run or form.opens_written):
             return memory, ()
-        found = clues(said.word.text)
-        words = memory.words
-        n_open = memory.n_open
+        found = form.clue
         entities: tuple[Entity, ...] = ()
-        if n_open:
-            last = words[-1].word
-            if said.word.span.start_s - last.span.end_s > PAUSE_S:
-                entities = self._judge(words, n_open, "", last.span.end_s + PAUSE_S, topics)
-                n_open = 0
-            elif n_open < MAX_RUN_WORDS and _goes_on(found, clues(last.text)):
-                n_open += 1
+        if run:
+            last = run[-1]
+            if said.word.span.start_s - last.word.span.end_s > PAUSE_S:
+                entities = self._judge(memory, "", last.word.span.end_s + PAUSE_S, topics)
+                memory = EMPTY
+            elif len(run) < MAX_RUN_WORDS and _goes_on(found, last.form.clue):
+                memory = WrittenMemory((*run, said), memory.before)
             else:
                 after = bare(said.word.text)
-                entities = self._judge(words, n_open, after, said.word.span.end_s, topics)
-                n_open = 0
-        if not n_open:
-            if len(words) >= MAX_IDLE_WORDS:
-                words = words[-KEPT_WORDS:]
-            if not found & _OPENS:
-                return WrittenMemory((*words, said)), entities
-            n_open = 1 + _n_before(words, said, found)
-        words = (*words, said)
+                entities = self._judge(memory, after, said.word.span.end_s, topics)
+                memory = EMPTY
+        if not memory.run:
+            if not form.opens_written:
+                return EMPTY, entities
+            start = len(recent) - 1 - _n_before(recent, said)
+            memory = WrittenMemory(
+                tuple(recent[start:]), tuple(recent[max(0, start - KEPT_WORDS) : start])
+            )
         if found & _COMPLETE:
-            entities += self._judge(words, n_open, "", said.word.span.end_s, topics)
-            n_open = 0
-        return WrittenMemory(words, n_open), entities
+            entities += self._judge(memory, "", said.word.span.end_s, topics)
+            memory = EMPTY
+        return memory, entities
 
     def on_silence(
-        self, memory: WrittenMemory, speaker: str | None, until_s: float, topics: Topics
+        self, memory: WrittenMemory, until_s: float, topics: Topics
     ) -> tuple[WrittenMemory, tuple[Entity, ...]]:
         """Learn that the speaker said no more before `until_s`."""
-        if not memory.n_open:
+        if not memory.run:
             return memory, ()
-        due_s = memory.words[-1].word.span.end_s + PAUSE_S
+        due_s = memory.run[-1].word.span.end_s + PAUSE_S
         if until_s <= due_s:
             return memory, ()
-        return WrittenMemory(memory.words), self._judge(
-            memory.words, memory.n_open, "", due_s, topics
-        )
+        return EMPTY, self._judge(memory, "", due_s, topics)
 
     def on_end(
-        self, memory: WrittenMemory, speaker: str | None, at_s: float, topics: Topics
+        self, memory: WrittenMemory, at_s: float, topics: Topics
     ) -> tuple[WrittenMemory, tuple[Entity, ...]]:
         """Learn that nothing more will be said."""
-        if not memory.n_open:
-            return memory, ()
-        return WrittenMemory(memory.words), self._judge(
-            memory.words, memory.n_open, "", at_s, topics
-        )
+        return EMPTY, self._judge(memory, "", at_s, topics) if memory.run else ()
 
     def _judge(
-        self, words: tuple[NumberWord, ...], n_open: int, after: str, at_s: float, topics: Topics
+        self, memory: WrittenMemory, after: str, at_s: float, topics: Topics
     ) -> tuple[Entity, ...]:
-        run = words[-n_open:]
-        alone = run[0].word.text if n_open == 1 else None
+        run = memory.run
+        alone = run[0].word.text if len(run) == 1 else None
         if alone is not None and (len(alone) < MIN_CHARS or alone in _EVERYDAY):
             return ()
-        before = tuple(bare(said.word.text) for said in words[-n_open - KEPT_WORDS : -n_open])
+        before = tuple(bare(said.word.text) for said in memory.before)
         passage = Passage(text=" ".join(said.word.text for said in run), before=before, after=after)
         whole = passage
         finds: tuple[Find, ...] = ()
-        if any(clues(said.word.text) & _SYMBOL for said in run):
+        if any(said.form.clue & _SYMBOL for said in run):
             finds = _spelled(passage)
         passage = passage.without(finds)
         for _, detect in _DETECTORS:
@@ -174,18 +176,19 @@ def _goes_on(found: int, last: int) -> bool:
     return bool(found & _GOES_ON) or bool(last & _SYMBOL)
 
 
-def _n_before(words: Sequence[NumberWord], said: NumberWord, found: int) -> int:
+def _n_before(recent: Sequence[SaidWord], said: SaidWord) -> int:
     """How many words before an opening word belong to it."""
+    found = said.form.clue
     if not found & (_DOT | _ATOM | _MONTH):
         return 0
     n = 0
     start_s = said.word.span.start_s
     wanted = bool(found & _DOT)  # "dot" needs the word before it, whatever it is
-    for other in reversed(words[-KEPT_WORDS:]):
+    for other in reversed(recent[-1 - KEPT_WORDS : -1]):
         text = other.word.text
         if start_s - other.word.span.end_s > PAUSE_S or text.endswith((".", "?", "!")):
             break
-        clue = clues(text)
+        clue = other.form.clue
         if not (wanted or _leads_to(found, clue, bare(text))):
             break
         wanted = bool(clue & _SYMBOL)
@@ -243,28 +246,28 @@ def _is_plain(find: Find) -> bool:
     return find.type == address.URL and find.value.partition(".")[0].casefold() in _STOPS
 
 
-def entity_of(find: Find, run: Sequence[NumberWord], at_s: float) -> Entity:
+def entity_of(find: Find, run: Sequence[SaidWord], at_s: float) -> Entity:
     """A find in a run of words that are joined by single spaces."""
-    ranges: dict[str, tuple[int, int]] = {}
-    used: list[Span] = []
+    parts: dict[str, tuple[int, int]] = {}
+    used: list[SaidWord] = []
     start = 0
     for said in run:
         end = start + len(said.word.text)
         if start < find.end and find.start < end:
             first = said.word.start_chars + max(0, find.start - start)
             last = said.word.start_chars + min(end, find.end) - start
-            known, _ = ranges.get(said.utterance_id, (first, last))
-            ranges[said.utterance_id] = (known, last)
-            used.append(said.word.span)
+            known, _ = parts.get(said.utterance_id, (first, last))
+            parts[said.utterance_id] = (known, last)
+            used.append(said)
         start = end + 1
     return Entity(
         type=find.type,
         value=find.value,
         speaker=run[0].speaker,
-        span=Span(min(span.start_s for span in used), max(span.end_s for span in used)),
+        span=hull(used),
         parts=tuple(
             TextRange(utterance_id=utterance_id, start_chars=first, end_chars=last)
-            for utterance_id, (first, last) in ranges.items()
+            for utterance_id, (first, last) in parts.items()
         ),
         score=find.score,
         at_s=at_s,

@@ -50,7 +50,7 @@ SCORE_NEAR = 0.6
 SCORE_NEAR_WEAK = 0.5
 SCORE_AGAINST = 0.4  # fits, but the talk was of an order or a parcel
 
-_ABOUT = frozenset({Topic.CARD, Topic.CARD_NUMBER, Topic.CVV, Topic.EXPIRY})
+ABOUT = frozenset({Topic.CARD, Topic.CARD_NUMBER, Topic.CVV, Topic.EXPIRY})
 _NO_REASON_AGAINST = frozenset({Topic.ACCOUNT, Topic.PIN, Topic.BIRTH, Topic.SSN, Topic.SSN_LAST4})
 
 
@@ -66,7 +66,7 @@ def judge(candidate: Candidate, topic: Topic | None, moment: Moment) -> Judgemen
     """Say whether a candidate is a card number."""
     value = candidate.value
     allowed = lengths(value)
-    about_card = topic in _ABOUT
+    about_card = topic in ABOUT
     if len(value) in allowed and luhn.is_valid(value) and len(set(value)) > 1:
         usual = len(value) == allowed[0]
         if moment is Moment.WORD and not (about_card and usual and candidate.at_end):

@@ -22,7 +22,7 @@ SCORE_NEAR = 0.5
 SCORE_AGAINST = 0.4
 
 _PHONE_GROUPS = (3, 3, 4)
-_EXPECTED = frozenset({Topic.SSN, Topic.ITIN})
+EXPECTED = frozenset({Topic.SSN, Topic.ITIN})
 _NO_REASON_AGAINST = frozenset({None, Topic.ACCOUNT, Topic.BIRTH, Topic.LICENCE, Topic.SSN_LAST4})
 _NEVER_ISSUED = ("000", "666", "9")
 
@@ -35,7 +35,7 @@ def judge(candidate: Candidate, topic: Topic | None, moment: Moment) -> Judgemen
     if len(value) != N_DIGITS or not ssn.is_valid(ssn.format(value)):
         return None
     grouped = grouped_as_ssn(candidate.groups)
-    expected = topic in _EXPECTED
+    expected = topic in EXPECTED
     if moment is Moment.WORD and not (grouped and expected and candidate.at_end):
         return None
     if not (grouped or expected):

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 
 from rules.cases import SECONDS_PER_WORD
 from rules.detectors import card, ssn
-from rules.detectors.verdict import Topic
 from rules.engine import Engine
-from rules.numbers import NumberWord
 from rules.overlaps import without_overlaps
 from rules.rulebook import Rulebook
-from rules.topics import OWN_REACH_WORDS
+from rules.said import SaidWord, form_of
+from rules.topics import Talk
 from rules.types import CallEnded, Entity, Span, Utterance, utterance_from_text
 from rules.written import BIRTH, EMPTY, ENTITIES, WrittenListener
 
@@ -23,9 +22,7 @@ _ENGINE = Engine(
 )
 
 
-def no_topic(ordinal: int, start_s: float, reach_words: int = OWN_REACH_WORDS) -> Topic | None:
-    """The written listener goes by the speaker's own words."""
-    return None
+NO_TALK = Talk((), ())  # the written listener goes by the speaker's own words
 
 
 def sentence(text: str) -> Utterance:
@@ -34,11 +31,11 @@ def sentence(text: str) -> Utterance:
     return utterance_from_text(text, Span(0.0, n_words * SECONDS_PER_WORD), id="0", speaker=None)
 
 
-def said_words(utterances: Sequence[Utterance]) -> list[NumberWord]:
+def said_words(utterances: Sequence[Utterance]) -> list[SaidWord]:
     """All words of some utterances of one speaker, numbered through."""
     pairs = [(utterance, word) for utterance in utterances for word in utterance.words]
     return [
-        NumberWord(word=word, utterance_id=utterance.id, speaker=utterance.speaker, ordinal=i)
+        SaidWord(word, utterance.id, utterance.speaker, i, 0, form_of(word.text))
         for i, (utterance, word) in enumerate(pairs)
     ]
 
@@ -48,11 +45,12 @@ def written(utterances: Sequence[Utterance]) -> list[Entity]:
     memory = EMPTY
     found: list[Entity] = []
     end_s = 0.0
-    for said in said_words(utterances):
-        memory, entities = WRITTEN.on_word(memory, said, no_topic)
+    words = said_words(utterances)
+    for n, said in enumerate(words, 1):
+        memory, entities = WRITTEN.on_word(memory, said, NO_TALK, words[:n])
         found += entities
         end_s = said.word.span.end_s
-    return found + list(WRITTEN.on_end(memory, None, end_s, no_topic)[1])
+    return found + list(WRITTEN.on_end(memory, end_s, NO_TALK)[1])
 
 
 def everything(text: str) -> tuple[Entity, ...]:

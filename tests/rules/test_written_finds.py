@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rules.cases import SECONDS_PER_WORD
 from rules.clues import Clue, clues
 from rules.types import Entity, Span, Utterance, utterance_from_words, words_from_text
-from rules.written import EMPTY, ENTITIES, MAX_IDLE_WORDS, PAUSE_S, WrittenListener
-from tests.rules.listening import WRITTEN, everything, no_topic, said_words, sentence, written
+from rules.written import EMPTY, ENTITIES, KEPT_WORDS, MAX_RUN_WORDS, PAUSE_S, WrittenListener
+from tests.rules.listening import NO_TALK, WRITTEN, everything, said_words, sentence, written
 
 Found = list[tuple[str, str, str]]
 
@@ -173,44 +173,49 @@ def test_ordinary_words_open_nothing(word: str) -> None:
 def test_an_address_is_told_at_once() -> None:
     """What no next word can extend is not kept waiting."""
     (said,) = said_words([sentence("jo@example.org")])
-    memory, found = WRITTEN.on_word(EMPTY, said, no_topic)
+    memory, found = WRITTEN.on_word(EMPTY, said, NO_TALK, [said])
     assert [entity.at_s for entity in found] == [said.word.span.end_s]
-    assert memory.n_open == 0
+    assert memory.run == ()
 
 
 def test_a_date_is_told_after_a_silence() -> None:
     """A run that may go on is told when the speaker is silent, and only once."""
     memory = EMPTY
-    for said in said_words([sentence("born on March 5")]):
-        memory, found = WRITTEN.on_word(memory, said, no_topic)
+    words = said_words([sentence("born on March 5")])
+    for n, said in enumerate(words, 1):
+        memory, found = WRITTEN.on_word(memory, said, NO_TALK, words[:n])
         assert found == ()
     end_s = said.word.span.end_s
-    memory, found = WRITTEN.on_silence(memory, None, end_s + PAUSE_S, no_topic)
+    memory, found = WRITTEN.on_silence(memory, end_s + PAUSE_S, NO_TALK)
     assert found == ()
-    memory, found = WRITTEN.on_silence(memory, None, end_s + PAUSE_S + 0.1, no_topic)
+    memory, found = WRITTEN.on_silence(memory, end_s + PAUSE_S + 0.1, NO_TALK)
     assert [(entity.type, entity.at_s) for entity in found] == [("DATE_TIME", end_s + PAUSE_S)]
-    assert WRITTEN.on_end(memory, None, end_s + 9, no_topic)[1] == ()
+    assert WRITTEN.on_end(memory, end_s + 9, NO_TALK)[1] == ()
 
 
 def test_only_wanted_entities() -> None:
     """What no rule asks for is not reported."""
     listener = WrittenListener(frozenset({"URL"}))
     (said,) = said_words([sentence("jo@example.org")])
-    assert listener.on_word(EMPTY, said, no_topic)[1] == ()
+    assert listener.on_word(EMPTY, said, NO_TALK, [said])[1] == ()
 
 
 def test_memory_is_bounded() -> None:
     """A long call costs no more memory than a short one; what runs on and on is cut."""
     memory = EMPTY
-    for said in said_words([sentence("so it goes " * 100 + "12 34 " * 300)]):
-        memory, _ = WRITTEN.on_word(memory, said, no_topic)
-        assert len(memory.words) <= MAX_IDLE_WORDS + 41
+    words = said_words([sentence("so it goes " * 100 + "12 34 " * 300)])
+    for n, said in enumerate(words, 1):
+        memory, _ = WRITTEN.on_word(memory, said, NO_TALK, words[:n])
+        assert len(memory.run) <= MAX_RUN_WORDS
+        assert len(memory.before) <= KEPT_WORDS
 
 
 def test_nothing_shows_in_repr() -> None:
     """What was said stays out of logs."""
-    memory, _ = WRITTEN.on_word(EMPTY, said_words([sentence("5551234 x")])[0], no_topic)
+    said = said_words([sentence("5551234 x")])[0]
+    memory, _ = WRITTEN.on_word(EMPTY, said, NO_TALK, [said])
     assert "5551234" not in repr(memory)
+    assert "5551234" not in repr(said)
 
 
 def _cut(text: str, cuts: frozenset[int]) -> list[Utterance]:
