@@ -28,10 +28,18 @@ _EDGES = "\"'.,;:!?()[]{}<>\u2019\u2018\u201c\u201d\u2026"
 _MIXED = re.compile(r"(?=.*[0-9])[A-Z0-9]+(?:[-./ ][A-Z0-9]+)*|(?=.*[0-9])[a-z]{1,6}[0-9]+[a-z]?")
 _LETTERS_APART = re.compile(r"[A-Za-z](?:[-.][A-Za-z])+")
 _CAPITALS = re.compile(r"[A-Z]{2,16}")
+_PLUS = re.compile(r"\+[0-9]{1,15}")
 _SLASHED = re.compile(r"[0-9]{1,4}(?:/[0-9]{1,4}){1,3}")
 _PART = re.compile(r"[0-9]+|[A-Za-z]")
 _LIKE = frozenset({"for", "like"})
 _ARTICLES = frozenset({"a", "i"})  # letters, and words of every other sentence
+_ABOUT_LETTERS = frozenset({"letter", "letters", "capital", "uppercase", "lowercase", "digit"})
+# What announces a code is not part of it, though it is written like one.
+_NAMES_OF_CODES = frozenset(
+    """ABA BSB CCV CID CSC CVC CVV DEA DL DNI DOB EIN FIN IBAN ID IMEI ISBN ITIN LLC MRN NHS NI NIE
+    NIF NINO NPI NRIC OK OTP PAN PCI PIN RSVP SKU SMS SSN TFN TIN UK UPC URL US USA USPS VIN VPN
+    ZIP""".split()  # noqa: SIM905 - a list of so many is read better as words
+)
 
 
 def bare(text: str) -> str:
@@ -56,8 +64,16 @@ def split_code(text: str, before: str = "") -> tuple[Piece, ...]:
 def _lettered(text: str) -> tuple[Piece, ...]:
     """The pieces of a word with letters that count, () for any other."""
     said = bare(text)
-    letter = _LETTERS.get(said.casefold())
+    folded = said.casefold()
+    letter = _LETTERS.get(folded)
     start = text.find(said)
+    if folded in _ABOUT_LETTERS:
+        return (Piece(Kind.FILLER, "", start, start + len(said)),)
+    if folded == "plus":
+        return (Piece(Kind.LETTER, "+", start, start + len(said)),)
+    if _PLUS.fullmatch(said):
+        digits = Piece(Kind.DIGITS, said[1:], start + 1, start + len(said), joined=True)
+        return (Piece(Kind.LETTER, "+", start, start + 1), digits._replace(comma="," in text))
     if letter is not None:
         return (_letter(letter, start, start + len(said), text),)
     if len(said) == 1 and said.isalpha() and said.isascii():
@@ -80,6 +96,8 @@ def _lettered(text: str) -> tuple[Piece, ...]:
 
 
 def _is_code(said: str) -> bool:
+    if said in _NAMES_OF_CODES:
+        return False
     if _CAPITALS.fullmatch(said):
         # "SORRY" and "DOUBLE" say something; "NWBK" does not.
         return split_word(said.casefold())[0].kind is Kind.BREAK

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from rules.spoken import Digit, Reading
 
 MAX_CORRECTED = 4  # digits that one "no, sorry" takes back at most
+MIN_RESTARTED = 7
+MIN_AFTER_LONE = 12
 MAX_CUTS = 6
 
 
@@ -56,6 +58,8 @@ def candidates(reading: Reading) -> Iterator[Candidate]:
     for corrected in _corrected(sure, reading.corrections):
         yield Candidate(corrected, whole=True, at_end=True)
     starts = [0, *[i for i, digit in enumerate(digits) if digit.cut and i][-MAX_CUTS:]]
+    if len(digits) > MIN_AFTER_LONE and digits[0].group != digits[1].group:
+        starts.append(1)  # "a longer one, six seven five nine, …"
     n_leading = next((i for i, digit in enumerate(digits) if not digit.oh), 0)
     if n_leading:
         starts.append(n_leading)  # "oh, four five three nine"
@@ -71,6 +75,8 @@ def _corrected(digits: Sequence[Digit], corrections: Sequence[int]) -> Iterator[
     if not places:
         return
     last = places[-1]
+    if last > MAX_CORRECTED and len(digits) - last >= MIN_RESTARTED:
+        yield tuple(digits[last:])  # said anew from the beginning
     for n in range(1, min(MAX_CORRECTED, last) + 1):
         shorter = (*digits[: last - n], *digits[last:])
         yield shorter

@@ -7,7 +7,7 @@ it. Like the listener for numbers it goes by the times of words alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from rules.alphabets import (
@@ -18,12 +18,13 @@ from rules.alphabets import (
     split_code,
 )
 from rules.candidates import Candidate, candidates
-from rules.detectors.codes import CODE_TYPES, ENTITIES
+from rules.detectors.codes import CODE_TYPES, ENTITIES, SCORE_FORM, CodeType
 from rules.detectors.passage import word_set
 from rules.detectors.verdict import Judgement, Topic
-from rules.numbers import CLOSE_S, PAUSE_S, Found, Topics
+from rules.hesitations import MAX_ASIDE_WORDS, RESUMING, aside, may_be_aside
+from rules.numbers import CLOSE_S, FORGET_S, FRAGMENT_GAP_WORDS, PAUSE_S, Found, Topics
 from rules.said import SaidWord
-from rules.spoken import STARTERS, Kind, Token, read
+from rules.spoken import STARTERS, Kind, Piece, Token, read
 from rules.types import Entity
 
 MAX_RUN_WORDS = 64
@@ -47,7 +48,9 @@ class CodeMemory:
     run: tuple[SaidWord, ...] = field(default=(), repr=False)
     looked: bool = False  # the run was judged at a short silence
     before: str = field(default="", repr=False)  # the word before the run
-    spent: tuple[Topic, float] | None = None
+    spent: tuple[Topic, float] | None = None  # what the last code was announced as, and when
+    past: tuple[SaidWord, ...] = field(default=(), repr=False)  # the last run that led to nothing
+    aside: tuple[SaidWord, ...] = field(default=(), repr=False)  # it may be a hesitation
 
 
 EMPTY = CodeMemory()
@@ -80,19 +83,14 @@ class CodeListener:
         form = said.form
         if not (memory.run or form.opens_announced):
             return memory, ()
-        text = said.word.text
-        run = memory.run
         found: tuple[Entity, ...] = ()
-        if run:
+        if memory.run:
             memory, found = self.on_silence(memory, said.speaker, said.word.span.start_s, topics)
-            run = memory.run
-        if run:
-            last = [each.word.text for each in run[-3:]]
-            if len(run) < MAX_RUN_WORDS and (
-                _goes_on(text, before) or awaits_example(last) or may_explain(text, last[-1])
-            ):
-                return CodeMemory((*run, said), False, memory.before, memory.spent), found
-            if bare(text).casefold() in _COUNTED:
+        if memory.run:
+            longer = _longer(memory, said, before)
+            if longer is not None:
+                return longer, found
+            if bare(said.word.text).casefold() in _COUNTED:
                 memory = CodeMemory(spent=memory.spent)  # "120 dollars"
             memory, more = self.on_end(memory, said.speaker, said.word.span.end_s, topics)
             found += more
@@ -100,7 +98,7 @@ class CodeListener:
             form.opens_announced and topics(said.ordinal, said.word.span.start_s) is not None
         )
         if self._types and opens:
-            return CodeMemory((said,), False, before, memory.spent), found
+            return CodeMemory((said,), before=before, spent=memory.spent, past=memory.past), found
         return memory, found
 
     def on_silence(
@@ -109,12 +107,12 @@ class CodeListener:
         """Learn that the speaker said no more before `until_s`."""
         if not memory.run:
             return memory, ()
-        end_s = memory.run[-1].word.span.end_s
+        end_s = (memory.aside or memory.run)[-1].word.span.end_s
         if until_s > end_s + PAUSE_S and not memory.looked:
             found = self._judge(memory, topics, early=True)
             if found is not None:
                 return self._spent(memory, found, speaker, end_s + PAUSE_S)
-            memory = CodeMemory(memory.run, True, memory.before, memory.spent)
+            memory = replace(memory, looked=True)
         if until_s > end_s + CLOSE_S:
             return self.on_end(memory, speaker, end_s + CLOSE_S, topics)
         return memory, ()
@@ -128,7 +126,24 @@ class CodeListener:
         found = self._judge(memory, topics, early=False)
         if found is not None:
             return self._spent(memory, found, speaker, at_s)
-        return CodeMemory(spent=memory.spent), ()
+        return CodeMemory(spent=memory.spent, past=memory.run), ()
+
+    def on_label(
+        self, memory: CodeMemory, speaker: str | None, at_s: float, label: Topics
+    ) -> tuple[CodeMemory, tuple[Entity, ...]]:
+        """Learn what the last run was: "…, that's my direct line".
+
+        Args:
+            memory: Of the speaker.
+            speaker: Identity, or None when unknown.
+            at_s: When it was said.
+            label: Says the same of every code.
+        """
+        if memory.run or not memory.past:
+            return memory, ()
+        past = CodeMemory(memory.past)
+        found = self._judge(past, label, early=False)
+        return (memory, ()) if found is None else self._spent(past, found, speaker, at_s)
 
     def _spent(
         self, memory: CodeMemory, found: _Code, speaker: str | None, at_s: float
@@ -150,34 +165,111 @@ class CodeListener:
         if not any(topic in kind.topics for kind in kinds) and not _may_be_alone(memory.run):
             return None
         tokens, spoken = spelled(memory.run, memory.before)
-        if not tokens:
+        kinds = [kind for kind in kinds if spoken or not kind.spoken_only]
+        if not (tokens and kinds):
             return None
-        reading = read(tokens)
-        offered = tuple(_trimmed(candidates(reading)))
-        restated = bool(reading.corrections)
-        best: _Code | None = None
-        for kind in kinds:
-            if (early and not kind.early) or (kind.spoken_only and not spoken):
+        best = _best(kinds, tokens, topic, topics, early=early)
+        if best is not None and best.judgement.score >= SCORE_FORM:
+            return best
+        return self._in_pieces(memory, tokens, topics) or best
+
+    def _in_pieces(
+        self, memory: CodeMemory, tokens: tuple[Token, ...], topics: Topics
+    ) -> _Code | None:
+        """What the last run and this one are together: "seven one eight, that's Brooklyn, …"."""
+        if not memory.past or memory.past[-1].ordinal < tokens[0].ordinal - FRAGMENT_GAP_WORDS:
+            return None
+        first, last = memory.past[0], memory.past[-1]
+        if tokens[0].start_s - last.word.span.end_s > FORGET_S:
+            return None
+        topic = topics(first.ordinal, first.word.span.start_s)
+        kinds = [kind for kind in self._types if kind.pieces and topic in kind.topics]
+        if not kinds:
+            return None
+        earlier, _ = spelled(memory.past)
+        both = (*earlier, tokens[0]._replace(paused=True), *tokens[1:])
+        found = _best(kinds, both, topic, topics, early=False)
+        return found if found is not None and found.judgement.score >= SCORE_FORM else None
+
+
+def _longer(memory: CodeMemory, said: SaidWord, before: str) -> CodeMemory | None:
+    """The run with one more word, None where the word ends it."""
+    run = memory.run
+    text, said_bare = said.word.text, said.form.bare
+    path = tuple(each.form.bare for each in (*memory.aside, said))
+    if memory.aside:
+        if may_be_aside(path):
+            return replace(memory, aside=(*memory.aside, said))
+        if aside(path[:-1]) is None:
+            return None
+        run = (*run, *memory.aside)
+        before = ""
+    if len(run) >= MAX_RUN_WORDS:
+        return None
+    last = [each.word.text for each in run[-3:]]
+    resumes = said_bare in RESUMING and _takes_back(run)
+    if resumes or _goes_on(text, before) or awaits_example(last) or may_explain(text, last[-1]):
+        return CodeMemory((*run, said), False, memory.before, memory.spent, memory.past)
+    if run[-1].form.bare == "i" and may_be_aside(("i", said_bare)) and len(run) > 1:
+        return replace(memory, run=run[:-1], aside=(run[-1], said))
+    if may_be_aside((said_bare,)):
+        return replace(memory, run=run, aside=(said,))
+    return None
+
+
+def _takes_back(run: Sequence[SaidWord]) -> bool:
+    """Whether a run ends in a correction: "no", "sorry", "I mean"."""
+    if split_code(run[-1].word.text)[-1].kind is Kind.CORRECTION:
+        return True
+    return _phrase_at(run, len(run) - 2)[1] is Kind.CORRECTION
+
+
+def _phrase_at(run: Sequence[SaidWord], i: int) -> tuple[int, Kind | None]:
+    """How many words from here are a hesitation or take something back, and which it is."""
+    if i < 0 or not may_be_aside((run[i].form.bare,)):
+        return 0, None
+    for n in range(min(MAX_ASIDE_WORDS, len(run) - i), 0, -1):
+        kind = aside(tuple(said.form.bare for said in run[i : i + n]))
+        if kind is not None:
+            return n, kind
+    return 0, None
+
+
+def _best(
+    kinds: Sequence[CodeType],
+    tokens: tuple[Token, ...],
+    topic: Topic | None,
+    topics: Topics,
+    *,
+    early: bool,
+) -> _Code | None:
+    """The reading that suits one of some kinds best."""
+    reading = read(tokens)
+    offered = tuple(_trimmed(candidates(reading)))
+    restated = bool(reading.corrections)
+    start = tokens[0]
+    best: _Code | None = None
+    for kind in kinds:
+        if early and not kind.early:
+            continue
+        near = topics(start.ordinal, start.start_s, kind.reach_words)
+        announced = topic in kind.topics and near is topic
+        if not announced and (not kind.alone or restated or topic in kind.never_of):
+            continue
+        min_symbols = 0 if announced else MIN_ALONE_SYMBOLS
+        for number, candidate in enumerate(offered):
+            if len(candidate.digits) < min_symbols:
                 continue
-            start = tokens[0]
-            near = topics(start.ordinal, start.start_s, kind.reach_words)
-            announced = topic in kind.topics and near is topic
-            min_symbols = 0 if announced else MIN_ALONE_SYMBOLS
-            if not announced and (not kind.alone or topic is Topic.OTHER):
+            found = kind.judge(candidate, announced)
+            if found is None:
                 continue
-            for number, candidate in enumerate(offered):
-                if len(candidate.digits) < min_symbols:
-                    continue
-                found = kind.judge(candidate, announced)
-                if found is None:
-                    continue
-                value, score = found
-                if restated and number == 0:
-                    score -= 0.05  # what was said before it was taken back counts least
-                if best is None or score > best.judgement.score:
-                    judged = Judgement(candidate=candidate, value=value, score=score)
-                    best = _Code(kind.entity, judged, tokens, topic if announced else None)
-        return best
+            value, score = found
+            if restated and number == 0:
+                score -= 0.05  # what was said before it was taken back counts least
+            if best is None or score > best.judgement.score:
+                judged = Judgement(candidate=candidate, value=value, score=score)
+                best = _Code(kind.entity, judged, tokens, topic if announced else None)
+    return best
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +290,7 @@ def _tells(text: str) -> bool:
     return (
         text.startswith("9")
         or bare(text).casefold() in {"nine", "ninety"}
+        or (text.endswith(",") and split_code(text)[-1].kind in STARTERS)
         or any(piece.kind is Kind.LETTER for piece in split_code(text))
     )
 
@@ -230,12 +323,27 @@ def spelled(run: Sequence[SaidWord], before: str = "") -> tuple[tuple[Token, ...
                 tokens[-1] = tokens[-1]._replace(value=letter)
                 i += n
                 continue
+        n_aside, kind = _phrase_at(run, i)
+        if tokens and kind is not None and (n_aside > 1 or not _goes_on(said.word.text, "")):
+            tokens.append(said.token(Piece(kind, "", 0, len(said.word.text))))
+            i += n_aside
+            continue
+        if tokens and tokens[-1].kind is Kind.CORRECTION and said.form.bare in RESUMING:
+            i += 1
+            continue
         previous = run[i - 1].form.bare if i else before
         after_pause = bool(i) and said.word.span.start_s - run[i - 1].word.span.end_s > PAUSE_S
         for n, piece in enumerate(split_code(said.word.text, previous)):
             if piece.kind is Kind.BREAK:
                 return tuple(tokens), spoken
-            spoken = spoken or (piece.kind in STARTERS and piece.kind is not Kind.DIGITS)
+            spoken = spoken or (piece.kind in STARTERS and _is_dictated(piece, said, run[i + 1 :]))
             tokens.append(said.token(piece, paused=after_pause and n == 0))
         i += 1
     return tuple(tokens), spoken
+
+
+def _is_dictated(piece: Piece, said: SaidWord, rest: Sequence[SaidWord]) -> bool:
+    """Whether digits were said one by one or in groups, rather than written as a whole."""
+    if piece.kind is not Kind.DIGITS or len(piece.value) == 1:
+        return True
+    return bool(rest) and said.word.text.endswith((",", ".", ";"))

@@ -32,7 +32,7 @@ from rules.phrases import MAX_PAUSE_S, Match, PhraseMatcher, phrase_words
 from rules.plan import Node, planned
 from rules.rulebook import Rule, Rulebook, RuleStatus
 from rules.said import SaidWord, before_of, form_of, hull, ranges
-from rules.topics import Talk, mark_of, marked, topic_patterns
+from rules.topics import Label, Mark, Talk, is_label, mark_of, marked, topic_patterns
 from rules.trace import Trace, Verdict
 from rules.types import (
     CallEnded,
@@ -128,6 +128,7 @@ class Engine:
         self._codes = CodeListener(frozenset(self._thresholds))
         self._has_streets = streets.ENTITY in self._thresholds
         self._has_names = not NAME_TYPES.isdisjoint(self._thresholds)
+        self._hears_all = self._has_streets or self._has_names
         self._names = NameListener(frozenset(self._thresholds))
         self._patient = {
             node.rule_index
@@ -171,7 +172,7 @@ class Engine:
                 kept.append(replace(each, final_end_s=utterance.span.end_s))
             else:
                 hits.append(each.retracted(utterance.span.end_s))
-        after = replace(work.state(), provisional=tuple(kept))
+        after = work.state(tuple(kept))
         return Step(state=after, hits=tuple(hits), entities=tuple(work.entities))
 
     def _may_still_come(self, provisional: Provisional) -> bool:
@@ -204,7 +205,7 @@ class Engine:
         ]
         hits += [p.retracted(at_s) for p in over]
         kept = tuple(p for p in open_ones if p not in over)
-        after = replace(work.state(), provisional=kept)
+        after = work.state(kept)
         return Step(state=after, hits=tuple(hits), entities=tuple(work.entities))
 
 
@@ -226,21 +227,22 @@ class _Work:
         self.hits: list[Hit] = []
         self.entities: list[Entity] = []
 
-    def state(self) -> State:
+    def state(self, provisional: tuple[Provisional, ...]) -> State:
         """The state after the work."""
         speakers = {
             **self._speakers,
             **{speaker: memory.closed() for speaker, memory in self._open.items()},
         }
-        return replace(
-            self._state,
+        return State(
             speakers=MappingProxyType(speakers),
+            participants=self._state.participants,
             first_speech_s=self.first_speech_s,
             turn=self._turn,
             turn_of=self._turn_of,
             conduct=self.conduct,
             memories=MappingProxyType(self._memories),
             past=MappingProxyType(self._past),
+            provisional=provisional,
             ended=self._ended,
         )
 
@@ -265,6 +267,7 @@ class _Work:
         talk = self._talk(memory, speaker)
         plan, step = self._plan, self._engine._matcher.step
         recent, turn, utterance_id = memory.recent, self._turn, utterance.id
+        hears_all = self._engine._hears_all
         for word in utterance.words:
             start_s = word.span.start_s
             ordinal = memory.n_words
@@ -286,18 +289,20 @@ class _Work:
                 mark = mark_of(topical, word.span.end_s)
                 if mark is not None:
                     memory.marks = talk.own = marked(memory.marks, mark)
+                    self._label(memory, speaker, mark)
                 if len(topical) < len(matches):
                     self._phrases(memory, speaker, matches)
             if plan.regexes:
                 self._regexes(memory, speaker)
-            self._listen(memory, said, talk)
+            if memory.is_open or hears_all or not form.opens_nothing:
+                self._listen(memory, said, talk)
         self._behaved(utterance)
 
     def _listen(self, memory: OpenHearing, said: SaidWord, talk: Talk) -> None:
         """Hear a word for personal data: where a run is open, or one may begin with it."""
         engine, form = self._engine, said.form
         found: tuple[Entity, ...] = ()
-        if memory.numbers.run or form.opens_number:
+        if memory.numbers.is_open or form.opens_number:
             before = before_of(memory.recent)
             memory.numbers, found = engine._numbers.on_word(memory.numbers, said, talk, before)
             if self._plan.digits:
@@ -321,6 +326,23 @@ class _Work:
             found += streets.street_addresses(memory.recent)
         if found or memory.held:
             self._weigh(memory, found)
+        memory.is_open = memory.listens()
+
+    def _label(self, memory: OpenHearing, speaker: str | None, mark: Mark) -> None:
+        """Tell what was said before what it was: "…, that's my direct line"."""
+        past, fragments = memory.codes.past, memory.numbers.fragments
+        last = max(past[-1].ordinal if past else -1, fragments[-1][-1].ordinal if fragments else -1)
+        if last < 0:
+            return
+        between = memory.places(last + 1, mark.first - 1)
+        if not is_label([said.form.bare for said in between]):
+            return
+        label, at_s = Label(mark.topic), mark.end_s
+        engine = self._engine
+        memory.numbers, found = engine._numbers.on_label(memory.numbers, speaker, at_s, label)
+        memory.codes, more = engine._codes.on_label(memory.codes, speaker, at_s, label)
+        if found or more:
+            self._weigh(memory, (*found, *more))
 
     def _talk(self, memory: OpenHearing, speaker: str | None) -> Talk:
         others = tuple(
@@ -348,15 +370,7 @@ class _Work:
         self._ended = ended
         for speaker in self._speakers:
             idle = self._speakers[speaker]
-            if not (
-                idle.numbers.run
-                or idle.written.run
-                or idle.codes.run
-                or idle.names.words
-                or idle.digits.run
-                or idle.held
-                or ended
-            ):
+            if not (idle.listens() or ended):
                 continue
             memory = self._opened(speaker)
             talk = self._talk(memory, speaker)
@@ -483,6 +497,8 @@ class _Work:
     def _weigh(self, memory: OpenHearing, entities: Iterable[Entity]) -> None:
         """Report what was found, unless the words may still turn out to be something else."""
         found = (*memory.held, *entities)
+        if not found:
+            return
         unsure = tuple(e for e in found if memory.written.run and e.score < SURE_SCORE)
         memory.held = unsure
         self._report(e for e in without_overlaps(found) if e not in unsure)

@@ -52,7 +52,12 @@ class Hearing:
             reported=self.reported,
             digits=self.digits,
             final_ids=self.final_ids,
+            is_open=self.listens(),
         )
+
+    def listens(self) -> bool:
+        """Whether something is half said, so that a silence or any word may decide it."""
+        return _listens(self)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,6 +76,11 @@ class OpenHearing:
     reported: tuple[tuple[int, int, float], ...]
     digits: DigitsMemory = field(repr=False)
     final_ids: tuple[str, ...]
+    is_open: bool  # what `listens` said after the last word
+
+    def listens(self) -> bool:
+        """Whether something is half said, so that a silence or any word may decide it."""
+        return _listens(self)
 
     def closed(self) -> Hearing:
         """The same, to be kept."""
@@ -120,3 +130,14 @@ class OpenHearing:
             if len(before) >= n_words:
                 break
         return tuple(before[:n_words])
+
+
+def _listens(memory: Hearing | OpenHearing) -> bool:
+    return bool(
+        memory.numbers.is_open
+        or memory.written.run
+        or memory.codes.run
+        or memory.names.words
+        or memory.digits.run
+        or memory.held
+    )

@@ -7,14 +7,15 @@ sooner, so how words were cut into utterances changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rules.candidates import Candidate, candidates
 from rules.detectors import card, ssn
 from rules.detectors.verdict import Judgement, Moment, Topic
+from rules.hesitations import RESUMING, aside, may_be_aside
 from rules.said import SaidWord
-from rules.spoken import STARTERS, Kind, Token, read, split_word
+from rules.spoken import STARTERS, Kind, Piece, Token, has_sums, read, split_word
 from rules.topics import OWN_REACH_WORDS
 from rules.types import Entity, Span, TextRange
 
@@ -44,6 +45,7 @@ class Topics(Protocol):
 
 _DETECTORS = ((card.ENTITY, card.judge), (ssn.ENTITY, ssn.judge))
 _ANNOUNCING = card.ABOUT | ssn.EXPECTED
+_NEAR_SCORES = frozenset({card.SCORE_NEAR, card.SCORE_NEAR_WEAK, ssn.SCORE_NEAR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,26 @@ class NumberMemory:
     """What is remembered of one speaker's digits."""
 
     run: tuple[Token, ...] = ()
+    aside: tuple[SaidWord, ...] = ()  # words behind the run that may be a hesitation
     n_digits: int = 0  # that the run may have at most
     end_s: float = 0.0  # end of the run
     decided: bool = False  # the run has its finding
     overflow: bool = False
     checked: Moment | None = None  # the latest silence at which the run was judged
     fragments: tuple[tuple[Token, ...], ...] = ()  # earlier runs with other words between
+    near: Found | None = None  # of the last fragment: told if the rest of the number does not come
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next word matters, whatever it is."""
+        return bool(self.run) or self.near is not None
+
+    def told(self, found: Found, speaker: str | None, at_s: float) -> tuple[Entity, ...]:
+        """What is reported with a find: a short number before it, unless it is a part of it."""
+        entity = found.entity(speaker, at_s)
+        if self.near is None or found.tokens[0].ordinal < self.run[0].ordinal:
+            return (entity,)
+        return (self.near.entity(speaker, at_s), entity)
 
     def grown(self, token: Token) -> NumberMemory:
         """With one more token; what was decided of the run stays decided."""
@@ -65,29 +81,19 @@ class NumberMemory:
         run = (*self.run[:-1], token) if overflow else (*self.run, token)
         return NumberMemory(
             run,
+            (),
             self.n_digits + (_MULTIPLYING.get(token.kind) or len(token.value)),
             max(self.end_s, token.end_s),
             self.decided,
             overflow,
             None,
             self.fragments,
-        )
-
-    def judged(self, *, decided: bool, moment: Moment | None = None) -> NumberMemory:
-        """The same run, looked at."""
-        return NumberMemory(
-            self.run,
-            self.n_digits,
-            self.end_s,
-            decided,
-            self.overflow,
-            moment or self.checked,
-            self.fragments,
+            self.near,
         )
 
 
 EMPTY = NumberMemory()
-_MULTIPLYING = {Kind.REPEAT: 4, Kind.PLURAL: 9, Kind.HUNDRED: 2}
+_MULTIPLYING = {Kind.REPEAT: 4, Kind.PLURAL: 9, Kind.HUNDRED: 2, Kind.THOUSAND: 3}
 
 
 class NumberListener:
@@ -109,20 +115,25 @@ class NumberListener:
             topics: What the talk is about.
             before: The bare form of the speaker's word before it.
         """
-        if not self._detectors or not (memory.run or said.form.opens_number):
+        if not self._detectors or not (memory.is_open or said.form.opens_number):
             return memory, ()
-        word = said.word
-        start_s, end_s = word.span.start_s, word.span.end_s
+        start_s, end_s = said.word.span.start_s, said.word.span.end_s
         paused = False
-        entities: list[Entity] = []
-        if memory.run and start_s > memory.end_s + PAUSE_S:
-            memory, found = self.on_silence(memory, said.speaker, start_s, topics)
-            entities += found
+        entities: tuple[Entity, ...] = ()
+        if start_s > memory.end_s + PAUSE_S:
+            memory, entities = self.on_silence(memory, said.speaker, start_s, topics)
             paused = bool(memory.run)
+        memory, found = self._given_up(memory, said)
+        entities += found
+        if memory.run:
+            memory, taken, found = self._stepped_aside(memory, said, topics)
+            entities += found
+            if taken:
+                return memory, entities
         grown = False
-        for i, piece in enumerate(split_word(word.text, before)):
+        for i, piece in enumerate(split_word(said.word.text, before)):
             if piece.kind is Kind.BREAK or not (memory.run or piece.kind in STARTERS):
-                memory, found = self.on_end(memory, said.speaker, end_s, topics)
+                memory, found = self._broken(memory, said.speaker, end_s, topics)
                 entities += found
                 grown = False
                 continue
@@ -131,46 +142,121 @@ class NumberListener:
         if grown and not memory.decided and not memory.overflow:
             judgement = self._judge(memory, topics, Moment.WORD)
             if judgement is not None:
-                entities.append(judgement.entity(said.speaker, end_s))
-                memory = memory.judged(decided=True)
-        return memory, tuple(entities)
+                entities += memory.told(judgement, said.speaker, end_s)
+                memory = replace(memory, decided=True, near=None)
+        return memory, entities
+
+    def _stepped_aside(
+        self, memory: NumberMemory, said: SaidWord, topics: Topics
+    ) -> tuple[NumberMemory, bool, tuple[Entity, ...]]:
+        """Follow a phrase such as "let me see", and say whether the word belongs to one."""
+        path = tuple(each.form.bare for each in (*memory.aside, said))
+        if may_be_aside(path) and (len(path) > 1 or not said.form.opens_number):
+            return replace(memory, aside=(*memory.aside, said)), True, ()
+        found: tuple[Entity, ...] = ()
+        if memory.aside:
+            kind = aside(path[:-1])
+            last = memory.aside[-1]
+            if kind is None:
+                at_s = said.word.span.end_s
+                memory, found = self._broken(memory, said.speaker, at_s, topics)
+            else:
+                memory = memory.grown(last.token(Piece(kind, "", 0, len(last.word.text))))
+        resumes = bool(memory.run) and memory.run[-1].kind is Kind.CORRECTION
+        if resumes and path[-1] in RESUMING:
+            return memory, True, found
+        if memory.run and len(path) > 1 and may_be_aside(path[-1:]):
+            return replace(memory, aside=(said,)), True, found
+        return memory, False, found
+
+    def _given_up(
+        self, memory: NumberMemory, said: SaidWord
+    ) -> tuple[NumberMemory, tuple[Entity, ...]]:
+        """Tell of a number that stayed short, when nothing more can come of it."""
+        if memory.near is None or memory.run:
+            return memory, ()
+        if said.ordinal - memory.fragments[-1][-1].ordinal <= FRAGMENT_GAP_WORDS:
+            return memory, ()
+        entity = memory.near.entity(said.speaker, said.word.span.end_s)
+        return EMPTY, (entity,)
 
     def on_silence(
         self, memory: NumberMemory, speaker: str | None, until_s: float, topics: Topics
     ) -> tuple[NumberMemory, tuple[Entity, ...]]:
         """Learn that the speaker said no more before `until_s`."""
         end_s = memory.end_s
-        if not memory.run or until_s <= end_s + PAUSE_S:
+        if not memory.is_open or until_s <= end_s + PAUSE_S:
             return memory, ()
         entities: tuple[Entity, ...] = ()
+        if memory.near is not None and not memory.run:
+            if until_s <= end_s + CLOSE_S:
+                return memory, ()
+            return EMPTY, (memory.near.entity(speaker, end_s + CLOSE_S),)
         if not memory.decided:
             for moment, wait_s in ((Moment.PAUSE, PAUSE_S), (Moment.CLOSED, CLOSE_S)):
                 due = until_s > end_s + wait_s and memory.checked is not Moment.CLOSED
                 if not due or memory.checked is moment or memory.decided:
                     continue
                 judgement = self._judge(memory, topics, moment)
-                memory = memory.judged(decided=judgement is not None, moment=moment)
+                memory = replace(memory, checked=moment, decided=judgement is not None)
                 if judgement is not None:
-                    entities = (judgement.entity(speaker, end_s + wait_s),)
+                    entities = memory.told(judgement, speaker, end_s + wait_s)
+                    memory = replace(memory, near=None)
         closed = memory.checked is Moment.CLOSED
+        if closed and memory.near is not None and not memory.decided:
+            entities += (memory.near.entity(speaker, end_s + CLOSE_S),)
+            memory = replace(memory, near=None)
         if memory.decided or (memory.overflow and closed) or until_s > end_s + FORGET_S:
             memory = EMPTY
         return memory, entities
 
-    def on_end(
+    def _broken(
         self, memory: NumberMemory, speaker: str | None, at_s: float, topics: Topics
     ) -> tuple[NumberMemory, tuple[Entity, ...]]:
-        """Learn that the speaker went on to something else, or that the call is over."""
+        """Learn that the speaker went on to something else, but may yet come back to the number."""
         if not memory.run:
             return memory, ()
         if memory.decided:
             return EMPTY, ()
         judgement = self._judge(memory, topics, Moment.CLOSED)
+        near = memory.near
         if judgement is not None:
-            return EMPTY, (judgement.entity(speaker, at_s),)
+            if not judgement.is_near:
+                return EMPTY, memory.told(judgement, speaker, at_s)
+            near = judgement
         if memory.overflow:
-            return EMPTY, ()
-        return NumberMemory(fragments=(*memory.fragments, memory.run)[-MAX_FRAGMENTS:]), ()
+            return EMPTY, () if near is None else (near.entity(speaker, at_s),)
+        fragments = (*memory.fragments, memory.run)[-MAX_FRAGMENTS:]
+        return NumberMemory(end_s=memory.end_s, fragments=fragments, near=near), ()
+
+    def on_end(
+        self, memory: NumberMemory, speaker: str | None, at_s: float, topics: Topics
+    ) -> tuple[NumberMemory, tuple[Entity, ...]]:
+        """Learn that the call is over."""
+        memory, found = self._broken(memory, speaker, at_s, topics)
+        if memory.near is not None:
+            found += (memory.near.entity(speaker, at_s),)
+        return EMPTY, found
+
+    def on_label(
+        self, memory: NumberMemory, speaker: str | None, at_s: float, label: Topics
+    ) -> tuple[NumberMemory, tuple[Entity, ...]]:
+        """Learn what the last run was: "…, that's the debit card".
+
+        Args:
+            memory: Of the speaker.
+            speaker: Identity, or None when unknown.
+            at_s: When it was said.
+            label: Says the same of every number.
+        """
+        if memory.run or not memory.fragments or not self._detectors:
+            return memory, ()
+        run = memory.fragments[-1]
+        n_digits = sum(_MULTIPLYING.get(token.kind) or len(token.value) for token in run)
+        judgement = self._judge(NumberMemory(run=run, n_digits=n_digits), label, Moment.CLOSED)
+        if judgement is None:
+            return memory, ()
+        return EMPTY, (judgement.entity(speaker, at_s),)
 
     def _judge(self, memory: NumberMemory, topics: Topics, moment: Moment) -> Found | None:
         if not memory.fragments and memory.n_digits < MIN_DIGITS:
@@ -198,6 +284,11 @@ class Found:
     judgement: Judgement
     tokens: tuple[Token, ...]
 
+    @property
+    def is_near(self) -> bool:
+        """Whether digits seem to be missing."""
+        return self.judgement.score in _NEAR_SCORES
+
     def entity(self, speaker: str | None, at_s: float) -> Entity:
         """What is reported of it."""
         digits = self.judgement.candidate.digits
@@ -222,10 +313,15 @@ def _possible(
     if moment is Moment.WORD and (memory.overflow or not reading.settled or reading.corrections):
         return  # how much was taken back shows only when all has been said
     if len(reading.digits) >= MIN_DIGITS:
+        # "Five thousand to twelve thousand" are no digits of a number that is nearly complete.
+        at = Moment.PIECES if has_sums(memory.run) and moment is not Moment.WORD else moment
         for candidate in candidates(reading):
-            yield memory.run, candidate, moment
-    # Digits in several goes: "first four are …, the next four …". Only what is announced,
-    # complete and of valid form counts, which is what `Moment.WORD` asks of a candidate.
+            yield memory.run, candidate, at
+    if moment is not Moment.WORD and has_sums(memory.run):
+        for candidate in candidates(read(memory.run, sums=False)):
+            yield memory.run, candidate, Moment.WORD  # a check digit must bear it out
+    # Digits in several goes: "first four are …, the next four …". Only what is complete and of
+    # valid form counts, which is what `Moment.WORD` and `Moment.PIECES` ask of a candidate.
     tokens = memory.run
     for fragment in reversed(memory.fragments):
         near = tokens[0].ordinal - fragment[-1].ordinal <= FRAGMENT_GAP_WORDS
@@ -236,7 +332,8 @@ def _possible(
             return
         digits = read(tokens).digits
         if len(digits) >= MIN_DIGITS:
-            yield tokens, Candidate(digits, whole=True, at_end=True), Moment.WORD
+            at = Moment.WORD if moment is Moment.WORD else Moment.PIECES
+            yield tokens, Candidate(digits, whole=True, at_end=True), at
 
 
 def _parts(tokens: Sequence[Token]) -> tuple[TextRange, ...]:

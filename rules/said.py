@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from rules.alphabets import is_article, is_letter, split_code
 from rules.clues import Clue, clues
+from rules.detectors.passage import bare
 from rules.phrases import phrase_words
 from rules.spoken import STARTERS, Kind, Piece, Token, split_word
 from rules.types import Span, TextRange, Word
@@ -31,6 +32,7 @@ class Form(NamedTuple):
     opens_written: bool
     opens_code: bool
     opens_announced: bool  # a code that needs an announcement may begin with it: "alpha", "a"
+    opens_nothing: bool  # of all these
 
 
 @lru_cache(maxsize=REMEMBERED_FORMS)
@@ -42,16 +44,24 @@ def form_of(text: str) -> Form:
     """
     clue = clues(text)
     spelled = split_code(text)
-    opens_code = any(piece.kind in STARTERS for piece in spelled) or is_letter(text)
+    opens_code = (
+        any(piece.kind in STARTERS for piece in spelled)
+        or is_letter(text)
+        or spelled[0].value == "+"
+    )
+    opens_number = any(piece.kind in STARTERS for piece in split_word(text))
+    opens_written = bool(clue & _OPENS)
+    opens_announced = opens_code or spelled[0].kind is Kind.LETTER or is_article(text)
     return Form(
         words=phrase_words(text),
         stop=text.rstrip("\"')").endswith((".", "?", "!")),
         clue=clue,
-        bare=text.strip("\"'.,;:!?()").casefold(),
-        opens_number=any(piece.kind in STARTERS for piece in split_word(text)),
-        opens_written=bool(clue & _OPENS),
+        bare=bare(text),
+        opens_number=opens_number,
+        opens_written=opens_written,
         opens_code=opens_code,
-        opens_announced=opens_code or spelled[0].kind is Kind.LETTER or is_article(text),
+        opens_announced=opens_announced,
+        opens_nothing=not (opens_number or opens_written or opens_announced),
     )
 
 

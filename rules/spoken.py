@@ -24,6 +24,7 @@ class Kind(IntEnum):
     TEEN = auto()  # ten .. nineteen
     TENS = auto()  # twenty .. ninety
     HUNDRED = auto()
+    THOUSAND = auto()
     REPEAT = auto()  # double, triple: the value says how often
     PLURAL = auto()  # "ones" in "four ones"
     OH = auto()  # a zero, or an interjection
@@ -56,7 +57,7 @@ def _vocabulary() -> Mapping[str, tuple[Kind, str]]:
     words |= dict.fromkeys(("nought", "naught", "nil", "null"), (Kind.UNIT, "0"))
     words |= {"niner": (Kind.UNIT, "9"), "fourty": (Kind.TENS, "40")}
     words |= dict.fromkeys(("oh", "o", "ooh"), (Kind.OH, "0"))
-    words |= {"hundred": (Kind.HUNDRED, "")}
+    words |= {"hundred": (Kind.HUNDRED, ""), "thousand": (Kind.THOUSAND, "")}
     words |= {"double": (Kind.REPEAT, "2"), "triple": (Kind.REPEAT, "3")}
     words |= {"treble": (Kind.REPEAT, "3"), "quadruple": (Kind.REPEAT, "4")}
     words |= dict.fromkeys(("for", "fore"), (Kind.HOMOPHONE, "4"))
@@ -237,20 +238,34 @@ class Reading:
     settled: bool  # whether no next word can change the digits so far
 
 
-def read(tokens: Sequence[Token]) -> Reading:
-    """Read digits from tokens; the same tokens give the same reading, whatever came before."""
-    reader = _Reader(tokens)
+def read(tokens: Sequence[Token], *, sums: bool = True) -> Reading:
+    """Read digits from tokens; the same tokens give the same reading, whatever came before.
+
+    Args:
+        tokens: A run.
+        sums: Whether "five hundred twelve" is 512 or, group by group, 500 12. A detector that has
+            a check digit may try both (`has_sums`).
+    """
+    reader = _Reader(tokens, sums=sums)
     for i in range(len(tokens)):
         reader.take(i)
     return reader.result()
 
 
+def has_sums(tokens: Sequence[Token]) -> bool:
+    """Whether there are hundreds or thousands in a run, which can be read in two ways."""
+    return any(token.kind in _BIG for token in tokens)
+
+
 _NONE = -9  # an index that is next to no token
+_BIG = frozenset({Kind.HUNDRED, Kind.THOUSAND})
+_COUNTABLE = frozenset({Kind.UNIT, Kind.TEEN, Kind.DIGITS})
 
 
 class _Reader:
-    def __init__(self, tokens: Sequence[Token]) -> None:
+    def __init__(self, tokens: Sequence[Token], *, sums: bool) -> None:
         self._tokens = tokens
+        self._sums = sums
         self._last_starter = max(
             (i for i, t in enumerate(tokens) if t.kind in STARTERS), default=-1
         )
@@ -262,7 +277,7 @@ class _Reader:
         self._cut = False
         self._skip = -1
         self._open_tens = _NONE  # index of the token whose zero a unit may fill
-        self._open_hundred = _NONE  # the same for the zeros of a hundred
+        self._open_hundred = _NONE  # the same for the zeros of a hundred or a thousand
 
     def take(self, i: int) -> None:
         token = self._tokens[i]
@@ -285,7 +300,9 @@ class _Reader:
             case Kind.HOMOPHONE:
                 self._homophone(i, token)
             case Kind.HUNDRED:
-                self._hundred(i)
+                self._zeros(i, "00")
+            case Kind.THOUSAND:
+                self._zeros(i, "000")
             case Kind.REPEAT:
                 self._repeat, self._repeat_at = int(token.value), i
             case Kind.LETTER:
@@ -382,20 +399,14 @@ class _Reader:
         self._open_hundred = _NONE
         self._cut = False
 
-    def _hundred(self, i: int) -> None:
+    def _zeros(self, i: int, zeros: str) -> None:
         before = self._tokens[i - 1].kind if i else None
-        if (
-            self._digits
-            and self._digits[-1].last == i - 1
-            and before
-            in {
-                Kind.UNIT,
-                Kind.TEEN,
-                Kind.DIGITS,
-            }
-        ):
-            self._group = self._digits[-1].group
-            self._emit(i, "00")
+        counted = before in _COUNTABLE or (before is Kind.TENS and zeros == "000")
+        if not (counted and self._digits and self._digits[-1].last == i - 1):
+            return
+        self._group = self._digits[-1].group
+        self._emit(i, zeros)
+        if self._sums and not self._tokens[i].comma:
             self._open_hundred = i
 
     def _homophone(self, i: int, token: Token) -> None:

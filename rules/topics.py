@@ -5,7 +5,7 @@ The nearest word decides, whoever said it: "what is the card number?" counts for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -26,10 +26,13 @@ card no|cc number|primary account number|discover card|card ending|number of the
 number on my card|number of your card|number of my card|corporate card|new card|other card"""
 _CARD = "card|debit|credit|discover|maestro|diners"
 _SSN = """social security|social security number|social security no|ssn|s s n|social|social number
-your social|my social|social is|soc"""
+your social|my social|social is|soc|social security card|his social|her social|their social
+the social"""
 _NUMBERED = """order tracking confirmation reference invoice serial case ticket booking reservation
 policy claim member membership loyalty part model item
-package parcel shipment shipping registration customer employee product tail vin"""
+package parcel shipment shipping registration customer employee product tail vin waybill lottery
+receipt voucher coupon warranty docket job order batch lot unit seat gate container prescription
+locker meter plate flight train bus channel winning contract quote purchase request"""
 _OTHER = """social media|social worker|social network|social event|social distancing|gift card
 loyalty card|library card|sim card|business card|report card|membership card|rewards card|imei
 tracking|isbn|barcode|upc|extension|zip code|zip|postcode|postal code|license plate
@@ -37,7 +40,7 @@ tracking code|gift card number|loyalty card number|library card number|sim card 
 membership card number|rewards card number|meter reading|serial|software license|license key
 fishing license|hunting license|business license|customer account number|utility account number
 email account|username|user name|instagram account|twitter account|one time code|verification code
-one time passcode|access code|promo code|discount code|ip address|area code|country code|dress code
+one time passcode|access code|promo code|discount code|ip address|country code|dress code
 account manager|account holder|account executive|invoice|booking|score|flight|room number"""
 _CODES: Mapping[Topic, str] = MappingProxyType(
     {
@@ -45,10 +48,12 @@ _CODES: Mapping[Topic, str] = MappingProxyType(
         card verification code|card verification value|verification number on the back
         code on the back|number on the back|digits on the back|three digits on the back
         3 digits on the back|three digit code|3 digit code|three digit number on the back
-        code on the front|four digits on the front|csc|cid""",
+        code on the front|four digits on the front|csc|cid|three on the back
+three numbers on the back
+three little numbers on the back|last three on the back|little number on the back|card's code""",
         Topic.EXPIRY: """expiry|expiry date|expiration|expiration date|expires|expiring|exp date
         exp|valid until|valid through|valid thru|good through|good thru|card expires|expires on
-        expires in|expire""",
+        expires in|expire|runs out|runs out in|good until|valid to|valid till|expiring in""",
         Topic.PIN: """pin|pin number|pin code|pin is|p i n|passcode|pass code
         personal identification number|atm pin|card pin|telephone banking pin""",
         Topic.ITIN: """itin|i t i n|itin number|taxpayer id|tax id|tax id number
@@ -74,7 +79,11 @@ _CODES: Mapping[Topic, str] = MappingProxyType(
         text me on|phone is|cell is|mobile is|call back at|ring me on|ring us on|fax number
         number to call|number to reach|best number|home number|work number|office number|dial
         landline|whatsapp|whatsapp number|phone numbers|call me back at|call me back on
-        text us at|give me a call at|give us a call at|home phone|work phone""",
+        text us at|give me a call at|give us a call at|home phone|work phone|area code|direct line
+direct number|office line|switchboard|pager|voicemail|get disconnected|gets disconnected
+get cut off|gets cut off|lose the connection|speed dial|text it to|send a text to|telephone no
+phone no|mobile no|tel no|landline number|daytime number|evening number|emergency contact
+emergency contact number""",
         Topic.NHS: "nhs|nhs number|n h s number|n h s|national health service number",
         Topic.NINO: """national insurance|national insurance number|ni number|n i number|nino
         national insurance no""",
@@ -91,6 +100,28 @@ _CODES: Mapping[Topic, str] = MappingProxyType(
         Topic.IBAN: "iban|iban number|i b a n|i ban|international bank account number|iban is",
         Topic.BIRTH: """date of birth|birth date|birthdate|birthday|born|born on|dob|d o b
         was born|birth""",
+    }
+)
+# Words that only sound like a topic.
+_NOTHING = """credit check|credit score|credit report|credit rating|credit history|credit union
+credit note|credit limit|credit line|store credit|account credit|tax credit|credit for|debit note
+social life|social services
+social care|social studies|social club|social call|phone call|phone calls|phone rang|phone died
+pin point|pan out|pan of|frying pan|cell phone case|cell membrane|dea agent|visa application
+work visa|student visa|travel visa|tourist visa|on account of|take into account|account for
+passport control|passport office|passport photo|passport photos|birthday party|birthday present
+birthday cake|happy birthday|birthday card|new born|newborn|pin badge|safety pin|bowling pin"""
+# Said of much: these only count where nothing else was talked about.
+_WEAK: Mapping[Topic, str] = MappingProxyType(
+    {
+        Topic.NUMBER: """my number|my number is|your number|your number is|his number|her number
+our number|their number|new number|get me on|get me at|get him on|get her on|get hold of me
+try me on|try me at|give me a ring|give me a call|give me a shout|call my|call us|call me|call him
+call her|ring my|text my|sms me|sms|text me|reach me|whatsapp me|the number to|best number is""",
+        Topic.FIRST_FOUR: "first four|first four digits|first four numbers",
+        Topic.THING: """order|orders|ticket|tickets|invoice|case|reference|booking|confirmation
+flight|room|waybill|parcel|package|lottery|receipt|voucher|coupon|policy|claim|serial|tracking
+warranty|docket|prescription|batch|lot|container|shipment|delivery""",
     }
 )
 _LAST4_BEFORE = ("last four", "last 4", "final four", "last four digits", "last 4 digits")
@@ -115,11 +146,18 @@ def _topics() -> Mapping[str, Topic]:
                 named = " ".join(f"{before} of {whose} {of}".split())
                 topics[named] = Topic.SSN_LAST4
                 topics[f"{before} {of}"] = Topic.SSN_LAST4
+    for of in _LAST4_OF:
+        for ends in ("ends in", "ends with", "ending in", "ending with"):
+            topics[f"{of} {ends}"] = Topic.SSN_LAST4
     for what in _NUMBERED.split():
         kinds = ("number", "numbers", "code", "id", "no")
         topics |= dict.fromkeys([f"{what} {kind}" for kind in kinds], Topic.OTHER)
     topics |= dict.fromkeys(_split(_OTHER), Topic.OTHER)
-    return MappingProxyType(topics)
+    weak = {said: topic for topic, phrases in _WEAK.items() for said in _split(phrases)}
+    topics = weak | topics
+    # "the mobile's", "my passport's": the words as they are where nothing else is meant by them.
+    short = {f"{said}'s": topic for said, topic in topics.items() if not said.endswith("s")}
+    return MappingProxyType(short | topics | dict.fromkeys(_split(_NOTHING), Topic.NOTHING))
 
 
 _TOPICS = _topics()
@@ -130,7 +168,8 @@ class Mark:
     """A topic word, and where it was said."""
 
     topic: Topic
-    ordinal: int
+    first: int  # ordinal of its first word
+    ordinal: int  # and of its last
     end_s: float
 
 
@@ -144,7 +183,8 @@ def mark_of(matches: Iterable[Match], end_s: float) -> Mark | None:
     best = min(matches, key=lambda match: match.first, default=None)
     if best is None:
         return None
-    return Mark(topic=_TOPICS[best.pattern.text], ordinal=best.last, end_s=end_s)
+    topic = _TOPICS[best.pattern.text]
+    return Mark(topic=topic, first=best.first, ordinal=best.last, end_s=end_s)
 
 
 _NARROWED = MappingProxyType(
@@ -159,6 +199,8 @@ _NARROWING_WORDS = 5
 
 def marked(marks: tuple[Mark, ...], mark: Mark) -> tuple[Mark, ...]:
     """The marks of a speaker with one more: "the code on my amex" goes on being about the code."""
+    if mark.topic is Topic.NOTHING:
+        return tuple(known for known in marks if known.ordinal < mark.first)
     last = marks[-1] if marks else None
     narrowed = last is not None and last.topic in _NARROWED.get(mark.topic, ())
     if narrowed and last is not None and mark.ordinal - last.ordinal <= _NARROWING_WORDS:
@@ -190,20 +232,62 @@ class Talk:
             start_s: Start of the word on the call clock.
             reach_words: How far the speaker's own words carry; what others asked carries by time.
         """
-        nearest_s, topic = -1.0, None
+        nearest = (False, -1.0)  # whether it is strong, and when it was said
+        topic = None
         for mark in self.own:
-            is_other = mark.topic is Topic.OTHER
+            is_other = mark.topic in _OTHERS
             n_words = OTHER_REACH_WORDS if is_other else reach_words
             reach_s = OTHER_REACH_S if is_other else OWN_REACH_S
+            rank = (mark.topic not in _WEAK, mark.end_s)
             in_words = 0 < ordinal - mark.ordinal <= n_words
-            if in_words and start_s - mark.end_s <= reach_s and mark.end_s > nearest_s:
-                nearest_s, topic = mark.end_s, mark.topic
+            if in_words and start_s - mark.end_s <= reach_s and rank > nearest:
+                nearest, topic = rank, mark.topic
         for mark in self.others:
-            reach_s = OTHER_REACH_S if mark.topic is Topic.OTHER else OTHERS_REACH_S
-            if 0 <= start_s - mark.end_s <= reach_s and mark.end_s > nearest_s:
-                nearest_s, topic = mark.end_s, mark.topic
+            reach_s = OTHER_REACH_S if mark.topic in _OTHERS else OTHERS_REACH_S
+            rank = (mark.topic not in _WEAK, mark.end_s)
+            if 0 <= start_s - mark.end_s <= reach_s and rank > nearest:
+                nearest, topic = rank, mark.topic
         return topic
 
     def are_of(self, topics: frozenset[Topic]) -> bool:
         """Whether any of these has been talked about lately."""
         return any(mark.topic in topics for mark in (*self.own, *self.others))
+
+
+_OTHERS = frozenset({Topic.OTHER, Topic.THING})
+_LABEL_STARTS = frozenset({"is", "that's", "that", "it's", "was", "as", "for", "are", "which"})
+_LABEL_WORDS = _LABEL_STARTS | {
+    *("the", "my", "your", "his", "her", "their", "our", "a", "an", "this", "on", "of", "i"),
+    *("have", "you", "just", "also", "new", "old", "current", "full", "be", "would", "should"),
+}
+MAX_LABEL_WORDS = 7
+
+
+def is_label(words: Sequence[str]) -> bool:
+    """Whether bare words between a number and a topic make the one the name of the other.
+
+    One word of another kind may stand right before the topic: "that's the office phone".
+
+    >>> is_label(["is", "the"]), is_label(["and", "my"]), is_label(["that's", "her", "office"])
+    (True, False, True)
+    """
+    if not 0 < len(words) <= MAX_LABEL_WORDS or words[0] not in _LABEL_STARTS:
+        return False
+    return all(word in _LABEL_WORDS for word in words[:-1])
+
+
+class Label:
+    """A talk that is of one thing, whatever is asked about."""
+
+    def __init__(self, topic: Topic) -> None:
+        self._topic = topic
+
+    def __call__(
+        self, ordinal: int, start_s: float, reach_words: int = OWN_REACH_WORDS
+    ) -> Topic | None:
+        """The topic."""
+        return self._topic
+
+    def are_of(self, topics: frozenset[Topic]) -> bool:
+        """Whether it is one of these."""
+        return self._topic in topics

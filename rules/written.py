@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from rules.clues import Clue
 from rules.detectors import address, crypto, date, expiry, iban, ip, licence, phone
 from rules.detectors.codes import BIRTH
-from rules.detectors.passage import Detector, Find, Passage, bare, word_set
+from rules.detectors.passage import Detector, Find, Passage, word_set
 from rules.detectors.verdict import Topic
 from rules.numbers import Topics
 from rules.said import SaidWord, hull
@@ -102,8 +102,7 @@ class WrittenListener:
             elif len(run) < MAX_RUN_WORDS and _goes_on(found, last.form.clue):
                 memory = WrittenMemory((*run, said), memory.before)
             else:
-                after = bare(said.word.text)
-                entities = self._judge(memory, after, said.word.span.end_s, topics)
+                entities = self._judge(memory, form.bare, said.word.span.end_s, topics)
                 memory = EMPTY
         if not memory.run:
             if not form.opens_written:
@@ -141,7 +140,7 @@ class WrittenListener:
         alone = run[0].word.text if len(run) == 1 else None
         if alone is not None and (len(alone) < MIN_CHARS or alone in _EVERYDAY):
             return ()
-        before = tuple(bare(said.word.text) for said in memory.before)
+        before = tuple(said.form.bare for said in memory.before)
         passage = Passage(text=" ".join(said.word.text for said in run), before=before, after=after)
         whole = passage
         finds: tuple[Find, ...] = ()
@@ -189,7 +188,7 @@ def _n_before(recent: Sequence[SaidWord], said: SaidWord) -> int:
         if start_s - other.word.span.end_s > PAUSE_S or text.endswith((".", "?", "!")):
             break
         clue = other.form.clue
-        if not (wanted or _leads_to(found, clue, bare(text))):
+        if not (wanted or _leads_to(found, clue, other.form.bare)):
             break
         wanted = bool(clue & _SYMBOL)
         n += 1

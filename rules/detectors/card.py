@@ -46,12 +46,15 @@ LOOP_DIGITS = 8  # recognisers that stumble over a number end in one digit, over
 
 SCORE_EXPECTED = 1.0
 SCORE_BARE = 0.85
+SCORE_PIECES = 0.7  # complete and unannounced, but said in several goes
 SCORE_NEAR = 0.6
 SCORE_NEAR_WEAK = 0.5
 SCORE_AGAINST = 0.4  # fits, but the talk was of an order or a parcel
 
-ABOUT = frozenset({Topic.CARD, Topic.CARD_NUMBER, Topic.CVV, Topic.EXPIRY})
-_NO_REASON_AGAINST = frozenset({Topic.ACCOUNT, Topic.PIN, Topic.BIRTH, Topic.SSN, Topic.SSN_LAST4})
+ABOUT = frozenset({Topic.CARD, Topic.CARD_NUMBER, Topic.CVV, Topic.EXPIRY, Topic.FIRST_FOUR})
+_NO_REASON_AGAINST = frozenset(
+    {Topic.NUMBER, Topic.THING, Topic.ACCOUNT, Topic.PIN, Topic.BIRTH, Topic.SSN, Topic.SSN_LAST4}
+)
 
 
 def lengths(digits: str) -> tuple[int, ...]:
@@ -71,15 +74,15 @@ def judge(candidate: Candidate, topic: Topic | None, moment: Moment) -> Judgemen
         usual = len(value) == allowed[0]
         if moment is Moment.WORD and not (about_card and usual and candidate.at_end):
             return None
-        if not candidate.whole and not usual:
+        if not usual and not (candidate.whole and moment is not Moment.PIECES):
             return None
-        score = SCORE_BARE
+        score = SCORE_PIECES if moment is Moment.PIECES else SCORE_BARE
         if about_card:
             score = SCORE_EXPECTED
         elif topic is not None and topic not in _NO_REASON_AGAINST:
             score = SCORE_AGAINST
         return Judgement(candidate=candidate, value=value, score=score)
-    if about_card and candidate.whole and moment is not Moment.WORD:
+    if about_card and candidate.whole and moment not in {Moment.WORD, Moment.PIECES}:
         return _near(candidate, allowed, topic, moment)
     return None
 

@@ -48,6 +48,8 @@ class CodeType:
     judge: Judge
     reach_words: int  # between the announcement and the code
     alone: bool = False  # it may count unannounced
+    never_of: frozenset[Topic | None] = frozenset({Topic.OTHER})  # unless something else was
+    pieces: bool = False  # it may be said in several goes
     early: bool = False  # a short silence is enough to judge it: nothing follows a valid one
     spoken_only: bool = False  # what is written in digits is left to the written listener
 
@@ -190,10 +192,19 @@ def _account(candidate: Candidate, announced: bool) -> Found | None:
     return value, SCORE_LOOSE if len(value) >= 8 else SCORE_NEAR - 0.1
 
 
+_GROUPED_PHONE = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")  # of North America
+_FULL_PHONE = re.compile(r"\+[1-9][0-9]{7,14}")  # ITU-T E.164
+
+
 def _phone(candidate: Candidate, announced: bool) -> Found | None:
+    if _FULL_PHONE.fullmatch(candidate.value):
+        return candidate.value, SCORE_CHECKED if announced else SCORE_ALONE
     value = _is_digits(candidate)
-    if value is None or not announced:
+    if value is None:
         return None
+    if not announced:
+        grouped = candidate.whole and candidate.groups == (3, 3, 4)
+        return (value, SCORE_LOOSE) if grouped and _GROUPED_PHONE.fullmatch(value) else None
     n_digits = len(value)
     national = n_digits == 10 or (n_digits == 11 and value[0] in "01")
     if national or (candidate.whole and n_digits in {11, 12, 13}):
@@ -311,7 +322,9 @@ def _type(
     *,
     reach_words: int = 12,
     alone: bool = False,
+    never_of: frozenset[Topic | None] = frozenset({Topic.OTHER}),
     early: bool = False,
+    pieces: bool = False,
     spoken_only: bool = False,
 ) -> CodeType:
     wanted = topics if isinstance(topics, tuple) else (topics,)
@@ -321,7 +334,9 @@ def _type(
         judge=judge,
         reach_words=reach_words,
         alone=alone,
+        never_of=never_of,
         early=early,
+        pieces=pieces,
         spoken_only=spoken_only,
     )
 
@@ -344,11 +359,22 @@ CODE_TYPES = (
         _checked(rtn.validate, "999999999"),
         early=True,
     ),
-    _type(phone.ENTITY, Topic.PHONE, _phone, reach_words=16, spoken_only=True),
-    _type("UK_NHS", Topic.NHS, _checked(nhs.validate, "9" * 10), early=True),
+    _type(
+        phone.ENTITY,
+        (Topic.PHONE, Topic.NUMBER),
+        _phone,
+        reach_words=16,
+        alone=True,
+        never_of=frozenset(Topic) - {Topic.PHONE, Topic.NUMBER},
+        pieces=True,
+        spoken_only=True,
+    ),
+    _type("UK_NHS", Topic.NHS, _checked(nhs.validate, "9" * 10), early=True, pieces=True),
     _type("UK_NINO", Topic.NINO, _nino, alone=True),
     _type("UK_SORT_CODE", Topic.SORT_CODE, _sort_code, early=True),
-    _type("IN_AADHAAR", Topic.AADHAAR, _checked(aadhaar.validate, "9" * 12), early=True),
+    _type(
+        "IN_AADHAAR", Topic.AADHAAR, _checked(aadhaar.validate, "9" * 12), early=True, pieces=True
+    ),
     _type("IN_PAN", Topic.PAN, _checked(pan.validate, "AAAAA9999A"), early=True),
     _type(
         "ES_NIF",
@@ -364,7 +390,7 @@ CODE_TYPES = (
     ),
     _type("AU_TFN", Topic.TFN, _checked(tfn.validate, "9" * 9, "9" * 8)),
     _type("SG_NRIC_FIN", Topic.NRIC, _nric),
-    _type(written_iban.ENTITY, Topic.IBAN, _iban, reach_words=16, alone=True),
+    _type(written_iban.ENTITY, Topic.IBAN, _iban, reach_words=16, alone=True, pieces=True),
     _type(BIRTH, Topic.BIRTH, _birth),
 )
 ENTITIES = frozenset(each.entity for each in CODE_TYPES)

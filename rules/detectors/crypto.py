@@ -20,6 +20,7 @@ MIN_CHARS = 14  # of a Bech32 address
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_LONG = re.compile(rf"\w{{{MIN_CHARS}}}")
 _OLD = re.compile(r"(?<!\w)[13][1-9A-HJ-NP-Za-km-z]{24,34}(?!\w)")
 _SEGWIT = re.compile(r"(?<!\w)(?:bc1[02-9ac-hj-np-z]{11,87}|BC1[02-9AC-HJ-NP-Z]{11,87})(?!\w)")
 _ETHEREUM = re.compile(r"(?<!\w)0x[0-9A-Fa-f]{40}(?!\w)")
@@ -30,7 +31,7 @@ _CHECK_VALUES = (1, 0x2BC830A3)  # Bech32, Bech32m
 def wallets(passage: Passage) -> Iterator[Find]:
     """Addresses whose check digits are right, where there are any."""
     text = passage.text
-    if len(text) < MIN_CHARS:
+    if not _LONG.search(text):
         return
     for match in _OLD.finditer(text):
         if _is_base58(match.group()):

@@ -67,6 +67,7 @@ _MONTH_ALONE = re.compile(rf"(?<![\w-])(?:{'|'.join(MONTHS)})\b(?!-)", re.IGNORE
 
 # Most passages hold neither a name nor a time: these are quick to say so.
 _NAMES = re.compile(rf"\b(?:{_ANY_MONTH}|{'|'.join(WEEKDAYS)})", re.IGNORECASE)
+_DIGIT = re.compile(r"\d")
 _TIME_SIGN = re.compile(r":|[ap]\.?m|clock", re.IGNORECASE)
 
 _BEFORE_DATES = word_set(
@@ -97,7 +98,7 @@ def dates(passage: Passage) -> Iterator[Find]:
 
 def _all(passage: Passage) -> Iterator[Find]:
     text = passage.text
-    has_digit = any(char.isdigit() for char in text)
+    has_digit = _DIGIT.search(text) is not None
     if has_digit and ("-" in text or "/" in text or "." in text):
         for match in _IN_DIGITS.finditer(text):
             yield from _numeric(match)

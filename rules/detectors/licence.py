@@ -30,6 +30,7 @@ _LICENCE = word_set("license licence licenses licences permit lic")
 _DRIVER = word_set("driver drivers driver's drivers' driving dmv")
 _SHORT = word_set("dl dl# dlno")
 _WORDS = _LICENCE | _SHORT
+_HINT = re.compile(r"lic|permit|dl", re.IGNORECASE)  # a part of each of them
 _OTHER = word_set(
     """plate software product fishing hunting business medical marriage nursing liquor activation
     key phone call mobile ssn social card account order invoice zip"""
@@ -38,7 +39,8 @@ _OTHER = word_set(
 
 def licences(passage: Passage) -> Iterator[Find]:
     """Licence numbers behind the words that announce them."""
-    if _WORDS.isdisjoint(passage.words_before(len(passage.text))):
+    announced = not _WORDS.isdisjoint(passage.before) or _HINT.search(passage.text)
+    if not announced or _WORDS.isdisjoint(passage.words_before(len(passage.text))):
         return
     for match in _CODE.finditer(passage.text):
         said = match.group()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 TAKEN = "\x00"  # stands where something has been found already; no pattern matches it
 
@@ -18,10 +18,12 @@ class Passage:
 
     def without(self, finds: tuple[Find, ...]) -> Passage:
         """The same passage with what was found made unreadable; offsets stay as they are."""
+        if not finds:
+            return self
         text = self.text
         for find in finds:
             text = text[: find.start] + TAKEN * (find.end - find.start) + text[find.end :]
-        return replace(self, text=text)
+        return Passage(text=text, before=self.before, after=self.after)
 
     def words_before(self, start: int) -> tuple[str, ...]:
         """The words before an offset, in lower case and bare, the nearest last."""

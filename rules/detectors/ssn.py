@@ -23,7 +23,9 @@ SCORE_AGAINST = 0.4
 
 _PHONE_GROUPS = (3, 3, 4)
 EXPECTED = frozenset({Topic.SSN, Topic.ITIN})
-_NO_REASON_AGAINST = frozenset({None, Topic.ACCOUNT, Topic.BIRTH, Topic.LICENCE, Topic.SSN_LAST4})
+_NO_REASON_AGAINST = frozenset(
+    {Topic.NUMBER, Topic.THING, None, Topic.ACCOUNT, Topic.BIRTH, Topic.LICENCE, Topic.SSN_LAST4}
+)
 _NEVER_ISSUED = ("000", "666", "9")
 
 
@@ -38,7 +40,7 @@ def judge(candidate: Candidate, topic: Topic | None, moment: Moment) -> Judgemen
     expected = topic in EXPECTED
     if moment is Moment.WORD and not (grouped and expected and candidate.at_end):
         return None
-    if not (grouped or expected):
+    if not expected and (not grouped or moment is Moment.PIECES):
         return None
     if expected:
         score = SCORE_BOTH if grouped else SCORE_EXPECTED

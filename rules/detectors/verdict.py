@@ -36,6 +36,10 @@ class Topic(StrEnum):
     NRIC = "nric"
     IBAN = "iban"
     BIRTH = "birth"
+    FIRST_FOUR = "first_four"  # "the first four are …": weak, as the next two are
+    NUMBER = "number"  # somebody's number, most likely that of a telephone
+    THING = "thing"  # an order, a ticket
+    NOTHING = "nothing"  # it only sounds like a topic: "credit check"
     OTHER = "other"  # an order, a parcel: numbers that are no personal data
 
 
@@ -44,6 +48,7 @@ class Moment(StrEnum):
 
     WORD = "word"  # a word came; more digits may follow
     PAUSE = "pause"  # a short silence; more digits may follow
+    PIECES = "pieces"  # the number was said in several goes
     CLOSED = "closed"  # the speaker went on to something else, or was silent for long
 
 
