@@ -64,6 +64,8 @@ def split_code(text: str, before: str = "") -> tuple[Piece, ...]:
 def _lettered(text: str) -> tuple[Piece, ...]:
     """The pieces of a word with letters that count, () for any other."""
     said = bare(text)
+    if said.isdigit():
+        return ()
     folded = said.casefold()
     letter = _LETTERS.get(folded)
     start = text.find(said)

@@ -65,7 +65,7 @@ def clues(text: str) -> int:
     if len(text) > MAX_WORD_CHARS:
         return int(Clue.NONE)
     said = core(text)
-    found = _of_word(text, said)
+    found = Clue.OPENS if said.isdigit() and said.isascii() else _of_word(text, said)
     if found and text.rstrip("\"')\u201d\u2019").endswith(("?", "!", ";")):
         found |= Clue.ENDS
     return int(found)
@@ -82,6 +82,8 @@ def _of_word(text: str, said: str) -> Clue:
         return Clue.JOINS | Clue.NUMBER
     if len(said) == 1 and said.isalpha():
         return Clue.JOINS | Clue.LETTER
+    if said.isalpha() and text.startswith((said[0], said[0].upper())):  # nearly all words
+        return Clue.JOINS if said in _JOINING else _of_letters(text.strip(_EDGES))
     if _is_atom(text, said):
         return Clue.OPENS | Clue.ATOM
     if any(char.isdigit() for char in text):
@@ -92,7 +94,10 @@ def _of_word(text: str, said: str) -> Clue:
         part in NUMBER_WORDS or part in ORDINAL_WORDS for part in said.split("-")
     ):
         return Clue.JOINS | Clue.NUMBER
-    plain = text.strip(_EDGES)
+    return _of_letters(text.strip(_EDGES))
+
+
+def _of_letters(plain: str) -> Clue:
     if len(plain) in _LICENCE_LETTERS and _SPELLED_LICENCE.fullmatch(plain):
         return Clue.OPENS
     return Clue.JOINS if _IBAN_GROUP.fullmatch(plain) else Clue.NONE

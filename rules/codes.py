@@ -84,8 +84,9 @@ class CodeListener:
         if not (memory.run or form.opens_announced):
             return memory, ()
         found: tuple[Entity, ...] = ()
-        if memory.run:
-            memory, found = self.on_silence(memory, said.speaker, said.word.span.start_s, topics)
+        start_s = said.word.span.start_s
+        if memory.run and start_s > memory.run[-1].word.span.end_s + PAUSE_S:
+            memory, found = self.on_silence(memory, said.speaker, start_s, topics)
         if memory.run:
             longer = _longer(memory, said, before)
             if longer is not None:
@@ -159,10 +160,10 @@ class CodeListener:
         if memory.spent is not None and topic is memory.spent[0]:
             since_s = first.word.span.start_s - memory.spent[1]
             topic = None if since_s < SPENT_S else topic
-        if topic is None and len(memory.run) == 1 and len(first.word.text) < MIN_ALONE_SYMBOLS:
-            return None
-        kinds = [kind for kind in self._types if topic in kind.topics or kind.alone]
-        if not any(topic in kind.topics for kind in kinds) and not _may_be_alone(memory.run):
+        kinds = [kind for kind in self._types if topic in kind.topics]
+        if _may_be_alone(memory.run):
+            kinds += [kind for kind in self._types if kind.alone and topic not in kind.never_of]
+        if not kinds:
             return None
         tokens, spoken = spelled(memory.run, memory.before)
         kinds = [kind for kind in kinds if spoken or not kind.spoken_only]
@@ -196,6 +197,9 @@ def _longer(memory: CodeMemory, said: SaidWord, before: str) -> CodeMemory | Non
     """The run with one more word, None where the word ends it."""
     run = memory.run
     text, said_bare = said.word.text, said.form.bare
+    plain = said.form.opens_number and not memory.aside and len(run) < MAX_RUN_WORDS
+    if plain and _goes_on(text, before):
+        return CodeMemory((*run, said), False, memory.before, memory.spent, memory.past)
     path = tuple(each.form.bare for each in (*memory.aside, said))
     if memory.aside:
         if may_be_aside(path):
@@ -281,8 +285,10 @@ class _Code:
 
 
 def _may_be_alone(run: Sequence[SaidWord]) -> bool:
-    """Whether a run has letters, or a group of digits as a taxpayer number has, or is one word."""
-    return len(run) == 1 or any(_tells(said.word.text) for said in run)
+    """Whether a run has letters, or is grouped as a taxpayer number or a telephone number is."""
+    if len(run) == 1 and len(run[0].word.text) < MIN_ALONE_SYMBOLS:
+        return False
+    return any(_tells(said.word.text) for said in run)
 
 
 @lru_cache(maxsize=65536)
@@ -323,7 +329,7 @@ def spelled(run: Sequence[SaidWord], before: str = "") -> tuple[tuple[Token, ...
                 tokens[-1] = tokens[-1]._replace(value=letter)
                 i += n
                 continue
-        n_aside, kind = _phrase_at(run, i)
+        n_aside, kind = (0, None) if said.form.opens_number else _phrase_at(run, i)
         if tokens and kind is not None and (n_aside > 1 or not _goes_on(said.word.text, "")):
             tokens.append(said.token(Piece(kind, "", 0, len(said.word.text))))
             i += n_aside

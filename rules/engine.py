@@ -345,12 +345,10 @@ class _Work:
             self._weigh(memory, (*found, *more))
 
     def _talk(self, memory: OpenHearing, speaker: str | None) -> Talk:
-        others = tuple(
-            mark
-            for other, known in self._speakers.items()
-            if other != speaker
-            for mark in known.marks
-        )
+        others: tuple[Mark, ...] = ()
+        for other, known in self._speakers.items():
+            if other != speaker:
+                others += known.marks
         return Talk(memory.marks, others)
 
     def _behaved(self, utterance: Utterance) -> None:
@@ -501,7 +499,8 @@ class _Work:
             return
         unsure = tuple(e for e in found if memory.written.run and e.score < SURE_SCORE)
         memory.held = unsure
-        self._report(e for e in without_overlaps(found) if e not in unsure)
+        told = without_overlaps(found) if len(found) > 1 else found
+        self._report(e for e in told if e not in unsure)
 
     def _report(self, entities: Iterable[Entity]) -> None:
         for entity in entities:

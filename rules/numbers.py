@@ -26,7 +26,6 @@ MAX_TOKENS = 96  # longer runs are loops of a recogniser, not numbers
 MAX_FRAGMENTS = 6
 FRAGMENT_GAP_WORDS = 8
 MIN_DIGITS = 8
-MIN_SURE_DIGITS = 9  # of a number that is complete with its last word
 
 
 class Topics(Protocol):
@@ -123,9 +122,10 @@ class NumberListener:
         if start_s > memory.end_s + PAUSE_S:
             memory, entities = self.on_silence(memory, said.speaker, start_s, topics)
             paused = bool(memory.run)
-        memory, found = self._given_up(memory, said)
-        entities += found
-        if memory.run:
+        if memory.near is not None:
+            memory, found = self._given_up(memory, said)
+            entities += found
+        if memory.run and (memory.aside or not _is_plain(memory.run[-1], said)):
             memory, taken, found = self._stepped_aside(memory, said, topics)
             entities += found
             if taken:
@@ -261,10 +261,11 @@ class NumberListener:
     def _judge(self, memory: NumberMemory, topics: Topics, moment: Moment) -> Found | None:
         if not memory.fragments and memory.n_digits < MIN_DIGITS:
             return None
-        if moment is Moment.WORD and not (
-            (memory.fragments or memory.n_digits >= MIN_SURE_DIGITS) and topics.are_of(_ANNOUNCING)
-        ):
-            return None  # only what was announced is complete with its last word
+        if not topics.are_of(_ANNOUNCING):
+            if moment is Moment.WORD:
+                return None  # only what was announced is complete with its last word
+            if not memory.fragments and _is_of_no_length(memory):
+                return None
         best: Found | None = None
         for tokens, candidate, at in _possible(memory, moment):
             first = tokens[candidate.digits[0].first]
@@ -304,6 +305,21 @@ class Found:
             score=self.judgement.score,
             at_s=at_s,
         )
+
+
+def _is_plain(last: Token, said: SaidWord) -> bool:
+    """Whether a word goes on with a number and can be nothing else."""
+    return said.form.opens_number and last.kind is not Kind.CORRECTION
+
+
+def _is_of_no_length(memory: NumberMemory) -> bool:
+    """Whether written digits are too many or too few for what counts unannounced."""
+    return (
+        memory.n_digits < card.MIN_DIGITS
+        and memory.n_digits != ssn.N_DIGITS
+        and all(token.kind is Kind.DIGITS and not token.paused for token in memory.run)
+        and not any(token.stop for token in memory.run[:-1])
+    )
 
 
 def _possible(

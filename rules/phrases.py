@@ -20,6 +20,7 @@ from rules.likeness import Likeness
 MAX_REMEMBERED = 50_000  # words whose readings are kept; speech has far fewer
 MAX_PAUSE_S = 6.0  # a longer silence within a phrase ends it: what follows is another sentence
 
+_EDGES = "\"'.,;:!?()[]{}"
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|%")
 _IRREGULAR: Mapping[str, str] = MappingProxyType(
     {
@@ -62,6 +63,9 @@ def phrase_words(text: str) -> tuple[str, ...]:
     >>> phrase_words("You can't lose: risk-free!")
     ('you', 'can', 'not', 'lose', 'risk', 'free')
     """
+    word = text.strip(_EDGES)
+    if word.isalpha() and word.isascii():
+        return tuple(_written_out(word.casefold()))
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).replace("\u2019", "'").replace("\u2018", "'")
     words: list[str] = []
@@ -120,6 +124,7 @@ class Match:
 
 _Start = tuple[int, int, bool, list["Pattern"], bool]  # trie, node, exact, its ends, goes on
 _Readings = tuple[tuple[_Start, ...], tuple[tuple[tuple[str, bool], ...], ...]]
+_UNKNOWN: _Readings = ((), ())  # stands for a word that nobody has looked up
 
 
 class _Trie:
@@ -209,8 +214,11 @@ class PhraseMatcher:
             The new half-said phrases, and those completed, by owner and the longest first.
         """
         matches: list[Match] = []
+        readings_of = self._readings.get
         for word in words:
-            known = self._readings_of(word)
+            known = readings_of(word, _UNKNOWN)
+            if known is _UNKNOWN:
+                known = self._readings_of(word)
             if known is None and not partials:
                 continue
             starts, readings = known or ((), ())

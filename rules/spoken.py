@@ -82,6 +82,8 @@ _LOOKALIKE = re.compile(r"[0-9IilOo\W_]+")
 _LOOKALIKES = str.maketrans("IilOo", "11100")
 _NOT_AN_ID = re.compile(r"[$€£¥%@+°=]|[0-9]:[0-9]")
 _LONG_JOIN = re.compile(r"[\u2014:;\u2026|]|\.\.+|--+")  # joins sentences, not digits
+_STARTS = "(["
+_ENDS = ".,;:?!"
 _MIN_SLASHED_DIGITS = 12  # fewer digits between slashes are a date or a fraction
 
 
@@ -113,6 +115,16 @@ def split_word(text: str, before: str = "") -> tuple[Piece, ...]:
 @lru_cache(maxsize=65536)  # speech repeats its words
 def _split(text: str, before: str) -> tuple[Piece, ...]:
     whole = (Piece(Kind.BREAK, "", 0, len(text)),)
+    core = text.rstrip(_ENDS)
+    if core.isdigit() and core.isascii():  # nearly all words with digits
+        if len(core) == 1 and before in _ORDINALS:
+            return (Piece(Kind.BREAK, "", 0, len(core)),)
+        tail = text[len(core) :]
+        stop = any(mark in tail for mark in ".?!")
+        return (Piece(Kind.DIGITS, core, 0, len(core), comma=bool(tail), stop=stop),)
+    core = core.lstrip(_STARTS)
+    if core.isalpha():  # and nearly all the others
+        return (_plain(core, text, before),)
     plural = _PLURAL_DIGIT.fullmatch(text)
     if plural:
         return (Piece(Kind.PLURAL, plural.group(1), plural.start(1), plural.end(1)),)
@@ -154,6 +166,20 @@ def _split(text: str, before: str) -> tuple[Piece, ...]:
             )
         )
     return tuple(pieces)
+
+
+def _plain(word: str, text: str, before: str) -> Piece:
+    """The piece of a text that is a word and the punctuation around it."""
+    kind, value = _meaning(word)
+    if kind is Kind.UNIT and before in _ORDINALS:
+        kind, value = Kind.BREAK, ""
+    elif before == "scratch" and word.casefold() == "that":
+        kind = Kind.FILLER
+    start = text.index(word)
+    end = start + len(word)
+    tail = text[end:]
+    stop = any(mark in tail for mark in ".?!")
+    return Piece(kind, value, start, end, comma=bool(tail), stop=stop)
 
 
 def _meaning(said: str) -> tuple[Kind, str]:
@@ -332,10 +358,10 @@ class _Reader:
             values = values[0] * self._repeat + values[1:] if len(values) != 2 else values * 2
             first = self._repeat_at
             self._repeat = 0
-        for n, value in enumerate(values):
-            self._digits.append(
-                Digit(value, first, i, self._group, self._cut and n == 0, oh, unsure)
-            )
+        group, cut = self._group, self._cut
+        for value in values:
+            self._digits.append(Digit(value, first, i, group, cut, oh, unsure))
+            cut = False
         self._cut = False
 
     def _written(self, i: int, token: Token) -> None:

@@ -196,18 +196,14 @@ def words_from_text(text: str, span: Span) -> tuple[Word, ...]:
 
     For text that comes without word times (typed transcripts, text streams). Times are estimates.
     """
-    n_chars = max(1, len(text))
-    per_char_s = span.duration_s / n_chars
-    return tuple(
-        Word(
-            text=match.group(),
-            span=Span(
-                span.start_s + match.start() * per_char_s, span.start_s + match.end() * per_char_s
-            ),
-            start_chars=match.start(),
-        )
-        for match in _NON_SPACE.finditer(text)
-    )
+    start_s = span.start_s
+    per_char_s = span.duration_s / max(1, len(text))
+    words: list[Word] = []
+    for match in _NON_SPACE.finditer(text):
+        start, end = match.span()
+        between = Span(start_s + start * per_char_s, start_s + end * per_char_s)
+        words.append(Word(text=match.group(), span=between, start_chars=start))
+    return tuple(words)
 
 
 def utterance_from_words(

@@ -39,6 +39,7 @@ _ISSUERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("56", "58", (16, 13, 14, 15, 17, 18, 19)),
     ("9792", "9792", (16,)),
 )
+MIN_DIGITS = 13  # ISO/IEC 7812 has shorter ones, which no network issues
 MIN_NEAR_DIGITS = 12
 MAX_NEAR_DIGITS = 19
 MAX_WITH_EXTRAS_DIGITS = 27  # number, expiry date and security code read in one breath

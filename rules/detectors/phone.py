@@ -33,6 +33,7 @@ _STRETCH = re.compile(
     r"(?![0-9%@]|[A-Za-z](?![A-Za-z])|:[0-9])",
     re.IGNORECASE,
 )
+_ENOUGH = re.compile(rf"(?:[0-9][^0-9]*){{{MIN_DIGITS}}}")
 _GROUP = re.compile(r"\S+")
 _LABEL = re.compile(r"[ \-(]{1,3}([A-Za-z]+)")
 _SEPARATORS = re.compile(r"[\s().\-/\u2011\u2013]+")
@@ -88,6 +89,8 @@ class _Shape:
 
 def phones(passage: Passage) -> Iterator[Find]:
     """Telephone numbers; an extension belongs to its number."""
+    if not _ENOUGH.search(passage.text):
+        return
     if sum(map(str.isdigit, passage.text)) < MIN_DIGITS:
         return
     for match in _STRETCH.finditer(passage.text):
