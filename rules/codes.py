@@ -7,8 +7,8 @@ it. Like the listener for numbers it goes by the times of words alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from rules.alphabets import (
     awaits_example,
@@ -41,16 +41,18 @@ _COUNTED = word_set(
 __all__ = ["EMPTY", "ENTITIES", "CodeListener", "CodeMemory"]
 
 
-@dataclass(frozen=True, slots=True)
-class CodeMemory:
+class CodeMemory(NamedTuple):
     """The run that a speaker is in the middle of, and what his last announcement led to."""
 
-    run: tuple[SaidWord, ...] = field(default=(), repr=False)
+    run: tuple[SaidWord, ...] = ()
     looked: bool = False  # the run was judged at a short silence
-    before: str = field(default="", repr=False)  # the word before the run
+    before: str = ""  # the word before the run
     spent: tuple[Topic, float] | None = None  # what the last code was announced as, and when
-    past: tuple[SaidWord, ...] = field(default=(), repr=False)  # the last run that led to nothing
-    aside: tuple[SaidWord, ...] = field(default=(), repr=False)  # it may be a hesitation
+    past: tuple[SaidWord, ...] = ()  # the last run that led to nothing
+    aside: tuple[SaidWord, ...] = ()  # it may be a hesitation
+
+    def __repr__(self) -> str:
+        return "CodeMemory(…)"  # what was said stays out of logs
 
 
 EMPTY = CodeMemory()
@@ -113,7 +115,7 @@ class CodeListener:
             found = self._judge(memory, topics, early=True)
             if found is not None:
                 return self._spent(memory, found, speaker, end_s + PAUSE_S)
-            memory = replace(memory, looked=True)
+            memory = memory._replace(looked=True)
         if until_s > end_s + CLOSE_S:
             return self.on_end(memory, speaker, end_s + CLOSE_S, topics)
         return memory, ()
@@ -203,7 +205,7 @@ def _longer(memory: CodeMemory, said: SaidWord, before: str) -> CodeMemory | Non
     path = tuple(each.form.bare for each in (*memory.aside, said))
     if memory.aside:
         if may_be_aside(path):
-            return replace(memory, aside=(*memory.aside, said))
+            return memory._replace(aside=(*memory.aside, said))
         if aside(path[:-1]) is None:
             return None
         run = (*run, *memory.aside)
@@ -215,9 +217,9 @@ def _longer(memory: CodeMemory, said: SaidWord, before: str) -> CodeMemory | Non
     if resumes or _goes_on(text, before) or awaits_example(last) or may_explain(text, last[-1]):
         return CodeMemory((*run, said), False, memory.before, memory.spent, memory.past)
     if run[-1].form.bare == "i" and may_be_aside(("i", said_bare)) and len(run) > 1:
-        return replace(memory, run=run[:-1], aside=(run[-1], said))
+        return memory._replace(run=run[:-1], aside=(run[-1], said))
     if may_be_aside((said_bare,)):
-        return replace(memory, run=run, aside=(said,))
+        return memory._replace(run=run, aside=(said,))
     return None
 
 
@@ -276,12 +278,14 @@ def _best(
     return best
 
 
-@dataclass(frozen=True, slots=True)
-class _Code:
+class _Code(NamedTuple):
     type: str
     judgement: Judgement
     tokens: tuple[Token, ...]
     topic: Topic | None
+
+    def __repr__(self) -> str:
+        return "_Code(…)"  # what was said stays out of logs
 
 
 def _may_be_alone(run: Sequence[SaidWord]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from rules.numbers import CLOSE_S, MAX_TOKENS
 from rules.said import SaidWord
@@ -19,11 +20,13 @@ class DigitRun:
     at_s: float  # when it was clear that it is over
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DigitsMemory:
+class DigitsMemory(NamedTuple):
     """The run that a speaker is in the middle of."""
 
-    run: tuple[Token, ...] = field(default=(), repr=False)
+    run: tuple[Token, ...] = ()
+
+    def __repr__(self) -> str:
+        return "DigitsMemory(…)"  # what was said stays out of logs
 
 
 NO_DIGITS = DigitsMemory()

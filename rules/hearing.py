@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rules import codes, names, written
 from rules.codes import CodeMemory
@@ -20,22 +21,24 @@ REMEMBERED_WORDS = 96  # more than any phrase is long
 REMEMBERED_IDS = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hearing:
+class Hearing(NamedTuple):
     """One speaker's latest words, and what is half said."""
 
     n_words: int = 0
-    recent: tuple[SaidWord, ...] = field(default=(), repr=False)
+    recent: tuple[SaidWord, ...] = ()
     partials: tuple[Partial, ...] = ()
     marks: tuple[Mark, ...] = ()
-    numbers: NumberMemory = field(default=EMPTY, repr=False)
-    written: WrittenMemory = field(default=written.EMPTY, repr=False)
-    codes: CodeMemory = field(default=codes.EMPTY, repr=False)
-    names: NameMemory = field(default=names.EMPTY, repr=False)
+    numbers: NumberMemory = EMPTY
+    written: WrittenMemory = written.EMPTY
+    codes: CodeMemory = codes.EMPTY
+    names: NameMemory = names.EMPTY
     held: tuple[Entity, ...] = ()  # found, but a run of written data is still open around it
     reported: tuple[tuple[int, int, float], ...] = ()  # first and last ordinal, score
-    digits: DigitsMemory = field(default=NO_DIGITS, repr=False)
+    digits: DigitsMemory = NO_DIGITS
     final_ids: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "Hearing(…)"  # what was said stays out of logs
 
     def opened(self) -> OpenHearing:
         """The same, to be changed."""

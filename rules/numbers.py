@@ -7,8 +7,7 @@ sooner, so how words were cut into utterances changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rules.candidates import Candidate, candidates
 from rules.detectors import card, ssn
@@ -47,8 +46,7 @@ _ANNOUNCING = card.ABOUT | ssn.EXPECTED
 _NEAR_SCORES = frozenset({card.SCORE_NEAR, card.SCORE_NEAR_WEAK, ssn.SCORE_NEAR})
 
 
-@dataclass(frozen=True, slots=True)
-class NumberMemory:
+class NumberMemory(NamedTuple):
     """What is remembered of one speaker's digits."""
 
     run: tuple[Token, ...] = ()
@@ -60,6 +58,9 @@ class NumberMemory:
     checked: Moment | None = None  # the latest silence at which the run was judged
     fragments: tuple[tuple[Token, ...], ...] = ()  # earlier runs with other words between
     near: Found | None = None  # of the last fragment: told if the rest of the number does not come
+
+    def __repr__(self) -> str:
+        return "NumberMemory(…)"  # what was said stays out of logs
 
     @property
     def is_open(self) -> bool:
@@ -143,7 +144,7 @@ class NumberListener:
             judgement = self._judge(memory, topics, Moment.WORD)
             if judgement is not None:
                 entities += memory.told(judgement, said.speaker, end_s)
-                memory = replace(memory, decided=True, near=None)
+                memory = memory._replace(decided=True, near=None)
         return memory, entities
 
     def _stepped_aside(
@@ -152,7 +153,7 @@ class NumberListener:
         """Follow a phrase such as "let me see", and say whether the word belongs to one."""
         path = tuple(each.form.bare for each in (*memory.aside, said))
         if may_be_aside(path) and (len(path) > 1 or not said.form.opens_number):
-            return replace(memory, aside=(*memory.aside, said)), True, ()
+            return memory._replace(aside=(*memory.aside, said)), True, ()
         found: tuple[Entity, ...] = ()
         if memory.aside:
             kind = aside(path[:-1])
@@ -166,7 +167,7 @@ class NumberListener:
         if resumes and path[-1] in RESUMING:
             return memory, True, found
         if memory.run and len(path) > 1 and may_be_aside(path[-1:]):
-            return replace(memory, aside=(said,)), True, found
+            return memory._replace(aside=(said,)), True, found
         return memory, False, found
 
     def _given_up(
@@ -198,14 +199,14 @@ class NumberListener:
                 if not due or memory.checked is moment or memory.decided:
                     continue
                 judgement = self._judge(memory, topics, moment)
-                memory = replace(memory, checked=moment, decided=judgement is not None)
+                memory = memory._replace(checked=moment, decided=judgement is not None)
                 if judgement is not None:
                     entities = memory.told(judgement, speaker, end_s + wait_s)
-                    memory = replace(memory, near=None)
+                    memory = memory._replace(near=None)
         closed = memory.checked is Moment.CLOSED
         if closed and memory.near is not None and not memory.decided:
             entities += (memory.near.entity(speaker, end_s + CLOSE_S),)
-            memory = replace(memory, near=None)
+            memory = memory._replace(near=None)
         if memory.decided or (memory.overflow and closed) or until_s > end_s + FORGET_S:
             memory = EMPTY
         return memory, entities
@@ -277,13 +278,15 @@ class NumberListener:
         return best
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A number that was found, with the tokens that its candidate was read from."""
 
     type: str
     judgement: Judgement
     tokens: tuple[Token, ...]
+
+    def __repr__(self) -> str:
+        return "Found(…)"  # what was said stays out of logs
 
     @property
     def is_near(self) -> bool:

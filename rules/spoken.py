@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum, auto
 from functools import lru_cache
 from types import MappingProxyType
@@ -255,13 +254,15 @@ class Digit(NamedTuple):
     unsure: bool = False  # a homophone with no digit after it yet
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What a run of tokens says."""
 
     digits: tuple[Digit, ...]
     corrections: tuple[int, ...]  # positions in `digits` before which somebody corrected himself
     settled: bool  # whether no next word can change the digits so far
+
+    def __repr__(self) -> str:
+        return "Reading(…)"  # what was said stays out of logs
 
 
 def read(tokens: Sequence[Token], *, sums: bool = True) -> Reading:

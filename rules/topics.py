@@ -6,8 +6,8 @@ The nearest word decides, whoever said it: "what is the card number?" counts for
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from rules.detectors.verdict import Topic
 from rules.phrases import Match, Pattern
@@ -163,8 +163,7 @@ def _topics() -> Mapping[str, Topic]:
 _TOPICS = _topics()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class Mark(NamedTuple):
     """A topic word, and where it was said."""
 
     topic: Topic

@@ -7,7 +7,8 @@ word that does not fit, a silence, or the end. How words were cut into utterance
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from rules.clues import Clue
 from rules.detectors import address, crypto, date, expiry, iban, ip, licence, phone
@@ -58,12 +59,14 @@ _SPELLED = (
 ENTITIES = frozenset({BIRTH, expiry.ENTITY, *(name for name, _ in _DETECTORS)})
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenMemory:
+class WrittenMemory(NamedTuple):
     """The run that a speaker is in the middle of, and the words before it."""
 
-    run: tuple[SaidWord, ...] = field(default=(), repr=False)
-    before: tuple[SaidWord, ...] = field(default=(), repr=False)
+    run: tuple[SaidWord, ...] = ()
+    before: tuple[SaidWord, ...] = ()
+
+    def __repr__(self) -> str:
+        return "WrittenMemory(…)"  # what was said stays out of logs
 
 
 EMPTY = WrittenMemory()

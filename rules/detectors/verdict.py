@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from rules.candidates import Candidate
 
@@ -52,10 +52,12 @@ class Moment(StrEnum):
     CLOSED = "closed"  # the speaker went on to something else, or was silent for long
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class Judgement(NamedTuple):
     """A candidate that is personal data."""
 
     candidate: Candidate
     value: str
     score: float  # in [0.0, 1.0]
+
+    def __repr__(self) -> str:
+        return "Judgement(…)"  # what was said stays out of logs
