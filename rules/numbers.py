@@ -259,14 +259,20 @@ class NumberListener:
             return memory, ()
         return EMPTY, (judgement.entity(speaker, at_s),)
 
+    def _may_be_complete(self, memory: NumberMemory, topics: Topics) -> bool:
+        """Whether a run may be complete with its last word: only what was announced ever is."""
+        if memory.fragments or memory.n_digits >= card.MIN_DIGITS:
+            return topics.are_of(_ANNOUNCING)
+        return memory.n_digits >= ssn.N_DIGITS and topics.are_of(ssn.EXPECTED)
+
     def _judge(self, memory: NumberMemory, topics: Topics, moment: Moment) -> Found | None:
         if not memory.fragments and memory.n_digits < MIN_DIGITS:
             return None
-        if not topics.are_of(_ANNOUNCING):
-            if moment is Moment.WORD:
-                return None  # only what was announced is complete with its last word
-            if not memory.fragments and _is_of_no_length(memory):
+        if moment is Moment.WORD:
+            if not self._may_be_complete(memory, topics):
                 return None
+        elif not (memory.fragments or topics.are_of(_ANNOUNCING)) and _is_of_no_length(memory):
+            return None
         best: Found | None = None
         for tokens, candidate, at in _possible(memory, moment):
             first = tokens[candidate.digits[0].first]
