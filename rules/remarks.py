@@ -67,7 +67,7 @@ def _is_in_host(run: Sequence[SaidWord]) -> bool:
 
 def without_corrections(run: tuple[SaidWord, ...]) -> tuple[SaidWord, ...]:
     """A run with what was taken back left out: "May fifth, no, sixth" is "May sixth"."""
-    if len(run) == 1 or not any(said.form.bare in _CORRECTIONS for said in run) or has_dot(run):
+    if len(run) == 1 or _CORRECTIONS.isdisjoint([said.form.bare for said in run]) or has_dot(run):
         return run
     kept: list[SaidWord] = []
     i = 0

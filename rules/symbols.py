@@ -97,6 +97,7 @@ def _phrases() -> Mapping[tuple[str, ...], Symbol]:
 
 
 _PHRASES = _phrases()
+_FIRST_WORDS = frozenset(path[0] for path in _PHRASES)
 
 
 def symbols(text: str) -> list[Symbol]:
@@ -111,12 +112,16 @@ def symbols(text: str) -> list[Symbol]:
     while i < len(said):
         n, symbol = _next(said, i, found)
         if symbol is not None:
+            last = said[i + n - 1]
             found.append(
-                replace(
-                    symbol,
-                    start=said[i].start,
-                    end=said[i + n - 1].end,
-                    stop=said[i + n - 1].stop,
+                Symbol(
+                    symbol.written,
+                    symbol.role,
+                    said[i].start,
+                    last.end,
+                    last.stop,
+                    symbol.one_word,
+                    symbol.explained,
                 )
             )
         i += n
@@ -137,7 +142,8 @@ def _next(said: Sequence[_Said], i: int, before: Sequence[Symbol]) -> tuple[int,
     word = said[i]
     if not word.text:
         return 1, None
-    for n in range(min(_MAX_PHRASE_WORDS, len(said) - i), 0, -1):
+    longest = min(_MAX_PHRASE_WORDS, len(said) - i) if word.folded in _FIRST_WORDS else 0
+    for n in range(longest, 0, -1):
         symbol = _PHRASES.get(tuple(each.folded for each in said[i : i + n]))
         if symbol is not None:
             return n, symbol
