@@ -31,13 +31,19 @@ class Clue(IntFlag):
     ENDS = 64  # a question mark or the like: nothing goes on behind it
     NUMBER = 128  # a spoken number
     LETTER = 256  # a letter, spelled
+    ASKED = 512  # something may begin here, if what was said before asks for it
 
 
 _JOINING = word_set(
     """of the and am pm a.m p.m o'clock noon midnight ext extension x utc gmt est edt pst pdt cet
     hundred thousand double www http https"""
 )
-_SYMBOLS = word_set("at dot slash dash hyphen underscore colon plus minus point")
+_SYMBOLS = word_set("at @ dot slash dash hyphen underscore colon plus minus point period")
+_DOTS = {
+    "dot": Clue.DOT | Clue.OPENS,
+    "point": Clue.DOT | Clue.JOINS | Clue.ASKED,
+    "period": Clue.DOT | Clue.JOINS | Clue.ASKED,
+}
 _EDGES = "\"'.,;:!?()[]{}<>\u2019\u2018\u201c\u201d\u2026"
 _AT_SIGN = re.compile(r"\w@\w")
 _IBAN_GROUP = re.compile(r"[A-Z]{1,4}")
@@ -73,12 +79,14 @@ def clues(text: str) -> int:
 
 def _of_word(text: str, said: str) -> Clue:
     if said in _SYMBOLS:
-        return Clue.SYMBOL | (Clue.DOT | Clue.OPENS if said == "dot" else Clue.JOINS)
+        return Clue.SYMBOL | _DOTS.get(said, Clue.JOINS)
     if said in MONTH_WORDS:
         return Clue.OPENS | Clue.MONTH
     if said in WEEKDAY_WORDS:
         return Clue.OPENS
-    if said in NUMBER_WORDS or said in ORDINAL_WORDS:
+    if said in ORDINAL_WORDS:
+        return Clue.JOINS | Clue.NUMBER | Clue.ASKED
+    if said in NUMBER_WORDS:
         return Clue.JOINS | Clue.NUMBER
     if len(said) == 1 and said.isalpha():
         return Clue.JOINS | Clue.LETTER

@@ -17,7 +17,7 @@ from rules import streets
 from rules.codes import CodeListener
 from rules.conditions import DigitsCondition, EntityCondition
 from rules.conduct import Conduct, SpeakerConduct, closed, heard
-from rules.detectors import date
+from rules.detectors import date, expiry
 from rules.detectors.codes import COMPANIONS
 from rules.digits import DigitRun, on_end, on_silence, on_word
 from rules.entities import NAME_TYPES, excerpt_of
@@ -494,13 +494,21 @@ class _Work:
 
     def _weigh(self, memory: OpenHearing, entities: Iterable[Entity]) -> None:
         """Report what was found, unless the words may still turn out to be something else."""
-        found = (*memory.held, *entities)
+        found = (*memory.held, *(e for e in entities if not self._is_of_another(memory, e)))
         if not found:
             return
         unsure = tuple(e for e in found if memory.written.run and e.score < SURE_SCORE)
         memory.held = unsure
         told = without_overlaps(found) if len(found) > 1 else found
         self._report(e for e in told if e not in unsure)
+
+    def _is_of_another(self, memory: OpenHearing, entity: Entity) -> bool:
+        """Whether an expiry date is that of an offer, a passport or the like."""
+        if entity.type != expiry.ENTITY:
+            return False
+        first, _ = memory.ordinals(entity.parts)
+        before = memory.words_before(first, expiry.REACH_WORDS) if first >= 0 else ()
+        return expiry.is_of_something_else(before[::-1])
 
     def _report(self, entities: Iterable[Entity]) -> None:
         for entity in entities:

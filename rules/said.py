@@ -18,7 +18,7 @@ from rules.spoken import STARTERS, Kind, Piece, Token, split_word
 from rules.types import Span, TextRange, Word
 
 REMEMBERED_FORMS = 65_536  # speech repeats its words
-_OPENS = int(Clue.OPENS)
+_OPENS = int(Clue.OPENS | Clue.ASKED)
 
 
 class Form(NamedTuple):

@@ -6,16 +6,17 @@ word that does not fit, a silence, or the end. How words were cut into utterance
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from rules.clues import Clue
-from rules.detectors import address, crypto, date, expiry, iban, ip, licence, phone
+from rules.detectors import address, birth, crypto, date, expiry, iban, ip, licence, phone
 from rules.detectors.codes import BIRTH
-from rules.detectors.passage import Detector, Find, Passage, word_set
+from rules.detectors.passage import TAKEN, Detector, Find, Passage
 from rules.detectors.verdict import Topic
 from rules.numbers import Topics
+from rules.remarks import AT_SIGNS, HESITATIONS, comments, has_dot, without_corrections
 from rules.said import SaidWord, hull
 from rules.spelling import spell
 from rules.types import Entity, TextRange
@@ -23,23 +24,18 @@ from rules.types import Entity, TextRange
 PAUSE_S = 1.5  # a silence after which a run is taken as complete
 MAX_RUN_WORDS = 40
 MIN_CHARS = 3  # of the shortest thing that one word can be: "May"
-KEPT_WORDS = 12  # remembered before a run, for what was announced
+KEPT_WORDS = 48  # remembered before a run: a name that is spelled letter by letter is long
+TOLD_WORDS = 12  # of these, in which something may have been announced
 
 # Plain numbers: `Clue.X & …` costs a microsecond each time, and most words ask several times.
+_OPENS, _ASKED = int(Clue.OPENS), int(Clue.ASKED)
 _GOES_ON = int(Clue.OPENS | Clue.JOINS | Clue.SYMBOL)
 _COMPLETE = int(Clue.ATOM | Clue.ENDS)
 _SPOKEN = int(Clue.NUMBER | Clue.LETTER)
 _SYMBOL, _DOT, _ATOM = int(Clue.SYMBOL), int(Clue.DOT), int(Clue.ATOM)
 _MONTH, _NUMBER = int(Clue.MONTH), int(Clue.NUMBER)
-_MAIL_HOSTS = word_set(
-    """gmail.com googlemail.com yahoo.com ymail.com outlook.com hotmail.com hotmail.co.uk live.com
-    msn.com aol.com icloud.com me.com mac.com proton.me protonmail.com gmx.com gmx.de mail.com
-    comcast.net verizon.net att.net sbcglobal.net btinternet.com"""
-)
-_MAIL_WORDS = word_set("email e-mail emails mail mails address write send invoice forward copy cc")
 _EVERYDAY = frozenset({"may", "march", "sat", "sun", "dot"})  # alone they tell nothing
 _STOPS = frozenset({"the", "a", "an", "of", "and", "in", "on", "is", "it", "to", "my", "your"})
-
 # In the order in which they take what they find; the phone is last, since so much looks like one.
 _DETECTORS: tuple[tuple[str, Detector], ...] = (
     (address.EMAIL, address.emails),
@@ -96,19 +92,25 @@ class WrittenListener:
         if not self._wanted or not (run or form.opens_written):
             return memory, ()
         found = form.clue
+        if not run and not found & _OPENS and not _is_asked(said, topics, recent):
+            return memory, ()
+        if run and form.bare in HESITATIONS and not has_dot(run):
+            return memory, ()
         entities: tuple[Entity, ...] = ()
         if run:
             last = run[-1]
             if said.word.span.start_s - last.word.span.end_s > PAUSE_S:
                 entities = self._judge(memory, "", last.word.span.end_s + PAUSE_S, topics)
                 memory = EMPTY
-            elif len(run) < MAX_RUN_WORDS and _goes_on(found, last.form.clue):
+            elif len(run) < MAX_RUN_WORDS and (
+                _goes_on(found, last.form.clue) or comments(run, said)
+            ):
                 memory = WrittenMemory((*run, said), memory.before)
             else:
                 entities = self._judge(memory, form.bare, said.word.span.end_s, topics)
                 memory = EMPTY
         if not memory.run:
-            if not form.opens_written:
+            if not found & _OPENS and not _is_asked(said, topics, recent):
                 return EMPTY, entities
             start = len(recent) - 1 - _n_before(recent, said)
             memory = WrittenMemory(
@@ -139,39 +141,68 @@ class WrittenListener:
     def _judge(
         self, memory: WrittenMemory, after: str, at_s: float, topics: Topics
     ) -> tuple[Entity, ...]:
-        run = memory.run
+        run = without_corrections(memory.run)
         alone = run[0].word.text if len(run) == 1 else None
         if alone is not None and (len(alone) < MIN_CHARS or alone in _EVERYDAY):
             return ()
-        before = tuple(said.form.bare for said in memory.before)
+        before = tuple(said.form.bare for said in memory.before[-TOLD_WORDS:])
         passage = Passage(text=" ".join(said.word.text for said in run), before=before, after=after)
         whole = passage
+        spelled: tuple[Entity, ...] = ()
+        if has_dot(run) or _is_host_at(memory):
+            passage, spelled = _spelled(passage, memory.before, run, at_s)
         finds: tuple[Find, ...] = ()
-        if any(said.form.clue & _SYMBOL for said in run):
-            finds = _spelled(passage)
-        passage = passage.without(finds)
         for _, detect in _DETECTORS:
             more = tuple(detect(passage))
             if more:
                 finds += more
                 passage = passage.without(more)
-        if expiry.ENTITY in self._wanted:
-            first = run[0]
-            if topics(first.ordinal, first.word.span.start_s) is Topic.EXPIRY:
-                finds += tuple(expiry.expiries(whole))
-        if BIRTH in self._wanted and any(_is_day(find) for find in finds):
-            first = run[0]
-            if topics(first.ordinal, first.word.span.start_s) is Topic.BIRTH:
-                finds += tuple(replace(find, type=BIRTH) for find in finds if _is_day(find))
+        finds += tuple(self._called(whole, finds, run[0], topics))
         return tuple(
-            entity_of(find, run, at_s)
-            for find in sorted(finds, key=lambda find: find.start)
-            if find.type in self._wanted
+            entity
+            for entity in (
+                *spelled,
+                *(entity_of(find, run, at_s) for find in sorted(finds, key=lambda f: f.start)),
+            )
+            if entity.type in self._wanted
         )
+
+    def _called(
+        self, passage: Passage, finds: Sequence[Find], first: SaidWord, topics: Topics
+    ) -> Iterator[Find]:
+        """What the talk calls an expiry date, or a date of birth."""
+        topic = topics(first.ordinal, first.word.span.start_s)
+        if expiry.ENTITY in self._wanted and (
+            topic is Topic.EXPIRY or expiry.is_announced(passage.before)
+        ):
+            yield from expiry.expiries(passage)
+        if BIRTH in self._wanted:
+            days = [find for find in finds if _is_day(find)]
+            yield from birth.births(passage, days, announced=topic is Topic.BIRTH)
 
 
 def _is_day(find: Find) -> bool:
     return find.type == date.ENTITY and find.score >= date.SCORE_DATE
+
+
+def _is_host_at(memory: WrittenMemory) -> bool:
+    """Whether a run is an address that was said in part: "jo at gmail.com", "jo dot lee@…"."""
+    if not memory.run[-1].form.clue & _ATOM:
+        return False
+    words = (*memory.before[-1:], *memory.run[:-1])
+    return bool(words) and bool(
+        words[-1].form.clue & _SYMBOL or words[-1].form.bare in {"sign", "symbol"}
+    )
+
+
+def _is_asked(said: SaidWord, topics: Topics, recent: Sequence[SaidWord]) -> bool:
+    """Whether a word that opens a run only at times does so here."""
+    clue = said.form.clue
+    if not clue & _ASKED:
+        return False
+    if clue & _DOT:  # "ten point zero", "gmail period com"
+        return any(each.form.opens_number or each.form.bare in AT_SIGNS for each in recent[-4:-1])
+    return topics(said.ordinal, said.word.span.start_s) is Topic.BIRTH  # "the fifth of the third"
 
 
 def _goes_on(found: int, last: int) -> bool:
@@ -181,7 +212,7 @@ def _goes_on(found: int, last: int) -> bool:
 def _n_before(recent: Sequence[SaidWord], said: SaidWord) -> int:
     """How many words before an opening word belong to it."""
     found = said.form.clue
-    if not found & (_DOT | _ATOM | _MONTH):
+    if not found & (_DOT | _ATOM | _MONTH | _ASKED):
         return 0
     n = 0
     start_s = said.word.span.start_s
@@ -202,45 +233,34 @@ def _n_before(recent: Sequence[SaidWord], said: SaidWord) -> int:
 def _leads_to(found: int, clue: int, text: str) -> bool:
     if found & _DOT:
         return bool(clue & (_SYMBOL | _SPOKEN))
-    if found & _MONTH:
+    if found & (_MONTH | _ASKED):
         return bool(clue & _NUMBER) or text in {"of", "the"}
     return text == "at"  # "somebody at example.com"
 
 
-def _spelled(passage: Passage) -> tuple[Find, ...]:
-    spelling = spell(passage.text)
-    finds: tuple[Find, ...] = ()
-    spelled = Passage(text=spelling.text, before=passage.before, after=passage.after)
+def _spelled(
+    passage: Passage, before: Sequence[SaidWord], run: Sequence[SaidWord], at_s: float
+) -> tuple[Passage, tuple[Entity, ...]]:
+    """Addresses said aloud, which may begin before the run, and the passage without them."""
+    words = (*before, *run)
+    text = " ".join(said.word.text for said in words)
+    n_before = len(text) - len(passage.text)
+    spelling = spell(text)
+    spelled = Passage(text=spelling.text, after=passage.after)
+    entities: list[Entity] = []
+    taken = passage.text
     for _, detect in _SPELLED:
-        for find in detect(spelled):
-            if find.type == address.EMAIL and not _is_address(find, passage.before):
-                # "look at example dot com": the host is still a host
-                at = find.start + find.value.index("@")
-                text = spelled.text[:at] + " " + spelled.text[at + 1 :]
-                spelled = replace(spelled, text=text)
-            elif not _is_plain(find):
-                finds += (find,)
+        finds = tuple(detect(spelled))
         spelled = spelled.without(finds)
-    return tuple(
-        Find(
-            find.type,
-            spelling.starts[find.start],
-            spelling.ends[find.end - 1],
-            find.value.casefold(),
-            find.score,
-        )
-        for find in finds
-    )
-
-
-def _is_address(find: Find, before: tuple[str, ...]) -> bool:
-    """Whether "somebody at example dot com" is an address, and not a place to look at."""
-    local, _, host = find.value.partition("@")
-    return (
-        host in _MAIL_HOSTS
-        or not local.isalpha()
-        or not _MAIL_WORDS.isdisjoint(before[-KEPT_WORDS:])
-    )
+        for find in finds:
+            start, end = spelling.starts[find.start], spelling.ends[find.end - 1]
+            if end <= n_before or _is_plain(find):
+                continue  # it was told when it was said
+            said = Find(find.type, start, end, find.value.casefold(), find.score)
+            entities.append(entity_of(said, words, at_s))
+            first, last = max(0, start - n_before), end - n_before
+            taken = taken[:first] + TAKEN * (last - first) + taken[last:]
+    return replace(passage, text=taken), tuple(entities)
 
 
 def _is_plain(find: Find) -> bool:

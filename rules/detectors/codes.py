@@ -7,9 +7,10 @@ and letters enough to speak for themselves. Names of types are those of Presidio
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from types import MappingProxyType
 
 from stdnum import iban, luhn
@@ -22,7 +23,7 @@ from stdnum.it import codicefiscale
 from stdnum.us import rtn
 
 from rules.candidates import Candidate
-from rules.detectors import expiry, licence, phone
+from rules.detectors import birth, expiry, licence, phone
 from rules.detectors import iban as written_iban
 from rules.detectors.verdict import Topic
 
@@ -142,42 +143,52 @@ def _expiry(candidate: Candidate, announced: bool) -> Found | None:
     return f"{int(month):02}/{year}", SCORE_CHECKED if match[1] else SCORE_FORM
 
 
-_BIRTHS = re.compile(r"(0?[1-9]|1[0-2])(0?[1-9]|[12][0-9]|3[01])((?:19|20)?[0-9]{2})")
-
-
 def _birth(candidate: Candidate, announced: bool) -> Found | None:
     """Month, day, year in digits, as the United States say it; day first where that alone fits."""
     value = _is_digits(candidate)
     if value is None or not announced or not candidate.whole or not 5 <= len(value) <= 8:
         return None
-    groups = _grouped(candidate)
-    for month, day in ((0, 1), (1, 0)):
-        if len(groups) == 3:
-            read = _calendar_day(groups[2], groups[month], groups[day])
-        else:
-            match = _BIRTHS.fullmatch(value if not month else value[2:4] + value[:2] + value[4:])
-            read = _calendar_day(match[3], match[1], match[2]) if match else None
-        if read is not None:
-            return read, SCORE_FORM
+    for splits in _splits(candidate, value):
+        for month, day in ((0, 1), (1, 0)):
+            for split in splits:
+                read = _calendar_day(split[2], split[month], split[day])
+                if read is not None:
+                    return read, SCORE_FORM
     return None
 
 
-def _grouped(candidate: Candidate) -> list[str]:
-    groups: list[str] = []
-    at = 0
-    for size in candidate.groups:
-        groups.append(candidate.value[at : at + size])
-        at += size
-    return groups
+Split = tuple[str, str, str]
 
 
-_YOUNGEST_YEAR = 26  # two digits up to here are of this century
+def _splits(candidate: Candidate, value: str) -> Iterator[list[Split]]:
+    """The ways to make three numbers of digits, the likely ones first.
+
+    Pauses part them, or else the words they were said in: "nineteen seven eighty eight".
+    """
+    digits = candidate.digits
+    groups = _joined(value, [digit.group for digit in digits])
+    if len(groups) == 3:
+        yield [(groups[0], groups[1], groups[2])]
+        return
+    for pieces in (_joined(value, [digit.first for digit in digits]), list(value)):
+        n = len(pieces)
+        yield [
+            ("".join(pieces[:i]), "".join(pieces[i:j]), "".join(pieces[j:]))
+            for i in range(1, n - 1)
+            for j in range(i + 1, n)
+        ]
+
+
+def _joined(value: str, marks: Sequence[int]) -> list[str]:
+    """A value in pieces: its characters with the same mark in one."""
+    runs = groupby(zip(marks, value, strict=True), lambda pair: pair[0])
+    return ["".join(char for _, char in run) for _, run in runs]
 
 
 def _calendar_day(year: str, month: str, day: str) -> str | None:
     if len(year) not in {2, 4} or len(month) > 2 or len(day) > 2:
         return None
-    full = int(year) if len(year) == 4 else int(year) + 1900 + 100 * (int(year) <= _YOUNGEST_YEAR)
+    full = birth.year_of_birth(year)
     if not (1900 <= full <= 2099 and 1 <= int(month) <= 12 and 1 <= int(day) <= 31):
         return None
     return f"{full}-{int(month):02}-{int(day):02}"
@@ -341,7 +352,7 @@ def _type(
     )
 
 
-BIRTH = "DATE_OF_BIRTH"
+BIRTH = birth.ENTITY
 
 CODE_TYPES = (
     _type("CREDIT_CARD_CVV", Topic.CVV, _security_code, early=True),

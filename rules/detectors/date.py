@@ -33,8 +33,8 @@ _SPOKEN_YEAR = (
     rf"(?:(?:eighteen|nineteen|twenty)[ -]{_BELOW_100}"
     rf"|two thousand(?: and)?(?: (?:{_BELOW_100}|(?:{_UNIT})\b))?)"
 )
-_DAY = rf"(?P<day>[0-3]?[0-9](?:st|nd|rd|th)?(?![\w:/])|{_SPOKEN_DAY})"
-_YEAR = rf"(?P<year>(?:1[6-9]|20)[0-9]{{2}}(?![\w:/-])|['\u2019][0-9]{{2}}\b|{_SPOKEN_YEAR})"
+_DAY = rf"(?P<day>[0-3]?[0-9](?:st|nd|rd|th)?(?![\w/]|:[0-9])|{_SPOKEN_DAY})"
+_YEAR = rf"(?P<year>(?:1[6-9]|20)[0-9]{{2}}(?![\w/-]|:[0-9])|['\u2019][0-9]{{2}}\b|{_SPOKEN_YEAR})"
 _ZONE = r"(?: ?(?:Z|UTC|GMT|[ECMP][SD]T|CET|[+-][0-9]{2}:?[0-9]{2})\b)?"
 _MERIDIEM = r"(?:[ap]\.m\.|[ap]\.?m\b)"
 _CLOCK = (
@@ -43,7 +43,7 @@ _CLOCK = (
 )
 _TIME = rf"(?:{_CLOCK}|(?:1[0-2]|0?[1-9]) ?(?:{_MERIDIEM}|o['\u2019]clock\b))"
 _LEAD = rf"(?:{_WEEKDAY},? )?"
-_TAIL = rf"(?:,? {_TIME})?"
+_TAIL = rf"(?:(?: at)? {_TIME})?"
 _LEFT = r"(?<![\w$€£./:#-])"
 
 _WITH_MONTH = (
@@ -54,7 +54,7 @@ _WITH_MONTH = (
 _IN_DIGITS = re.compile(
     rf"{_LEFT}{_LEAD}(?:(?P<y1>[12][0-9]{{3}})(?P<s1>[-/.])(?P<m1>[01]?[0-9])(?P=s1)(?P<d1>[0-3]?[0-9])"
     r"|(?P<a>[0-3]?[0-9])(?P<s2>[-/.])(?P<b>[0-3]?[0-9])(?P=s2)(?P<y2>[0-9]{4}|[0-9]{2}))"
-    rf"(?:(?:T|,? ){_CLOCK}|,? {_TIME}|(?![\w:/]|[.-][0-9]))",
+    rf"(?:T{_CLOCK}|(?: at)? {_TIME}|(?![\w/]|[:.-][0-9]))",
     re.IGNORECASE,
 )
 _NAMED = tuple(re.compile(_LEFT + form, re.IGNORECASE) for form in _WITH_MONTH)

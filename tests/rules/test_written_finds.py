@@ -241,6 +241,8 @@ _PARTS = (
         "jo dot lee at gmail dot com",
     ),
     *("GB33 BUKB 2020 1555 5555 55", "and 12 34 56 78", "the fifth of May", "in 1999", "ok so"),
+    *("R-O-Y, all one word, at fir grove dot i o", "the 3rd of May 1951, my birthday", "no, um"),
+    *("b for bravo, at x dot com, no, dot org", "ten point 0 point 0 point 1", "red fox one word"),
     *("my driver's license is D1234567", "https://example.com/x!", "at example.com", "10.0.0.1"),
 )
 
