@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from types import MappingProxyType
 
 from rules.spoken import Kind, Piece, split_word
+from rules.word_cache import word_cache
 
 
 def _letters() -> Mapping[str, str]:
@@ -60,7 +60,7 @@ def split_code(text: str, before: str = "") -> tuple[Piece, ...]:
     return _lettered(text) or split_word(text, before)
 
 
-@lru_cache(maxsize=65536)
+@word_cache
 def _lettered(text: str) -> tuple[Piece, ...]:
     """The pieces of a word with letters that count, () for any other."""
     said = bare(text)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from enum import IntFlag
-from functools import lru_cache
 
 from rules.detectors.calendar import MONTH_WORDS, NUMBER_WORDS, ORDINAL_WORDS, WEEKDAY_WORDS
 from rules.detectors.domain import BARE_DOMAIN, has_known_ending
 from rules.detectors.passage import word_set
+from rules.word_cache import word_cache
 
-REMEMBERED_FORMS = 16_384
 MAX_WORD_CHARS = 2_048  # longer "words" are pasted data; nobody says or writes such a thing
 
 
@@ -59,7 +58,7 @@ def core(text: str) -> str:
     return text.strip(_EDGES).casefold()
 
 
-@lru_cache(maxsize=REMEMBERED_FORMS)
+@word_cache
 def clues(text: str) -> int:
     """What a word may be part of, as `Clue` bits.
 

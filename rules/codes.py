@@ -7,7 +7,6 @@ it. Like the listener for numbers it goes by the times of words alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from rules.alphabets import (
@@ -15,7 +14,6 @@ from rules.alphabets import (
     bare,
     may_explain,
     n_explaining,
-    split_code,
 )
 from rules.candidates import Candidate, candidates
 from rules.detectors.codes import CODE_TYPES, ENTITIES, SCORE_FORM, CodeType
@@ -58,9 +56,8 @@ class CodeMemory(NamedTuple):
 EMPTY = CodeMemory()
 
 
-@lru_cache(maxsize=65536)
-def _goes_on(text: str, before: str) -> bool:
-    return all(piece.kind is not Kind.BREAK for piece in split_code(text, before))
+def _goes_on(said: SaidWord, before: str) -> bool:
+    return all(piece.kind is not Kind.BREAK for piece in said.code_pieces(before))
 
 
 class CodeListener:
@@ -200,7 +197,7 @@ def _longer(memory: CodeMemory, said: SaidWord, before: str) -> CodeMemory | Non
     run = memory.run
     text, said_bare = said.word.text, said.form.bare
     plain = said.form.opens_number and not memory.aside and len(run) < MAX_RUN_WORDS
-    if plain and _goes_on(text, before):
+    if plain and _goes_on(said, before):
         return CodeMemory((*run, said), False, memory.before, memory.spent, memory.past)
     path = tuple(each.form.bare for each in (*memory.aside, said))
     if memory.aside:
@@ -214,7 +211,7 @@ def _longer(memory: CodeMemory, said: SaidWord, before: str) -> CodeMemory | Non
         return None
     last = [each.word.text for each in run[-3:]]
     resumes = said_bare in RESUMING and _takes_back(run)
-    if resumes or _goes_on(text, before) or awaits_example(last) or may_explain(text, last[-1]):
+    if resumes or _goes_on(said, before) or awaits_example(last) or may_explain(text, last[-1]):
         return CodeMemory((*run, said), False, memory.before, memory.spent, memory.past)
     if run[-1].form.bare == "i" and may_be_aside(("i", said_bare)) and len(run) > 1:
         return memory._replace(run=run[:-1], aside=(run[-1], said))
@@ -225,7 +222,7 @@ def _longer(memory: CodeMemory, said: SaidWord, before: str) -> CodeMemory | Non
 
 def _takes_back(run: Sequence[SaidWord]) -> bool:
     """Whether a run ends in a correction: "no", "sorry", "I mean"."""
-    if split_code(run[-1].word.text)[-1].kind is Kind.CORRECTION:
+    if run[-1].form.code_pieces[-1].kind is Kind.CORRECTION:
         return True
     return _phrase_at(run, len(run) - 2)[1] is Kind.CORRECTION
 
@@ -292,16 +289,16 @@ def _may_be_alone(run: Sequence[SaidWord]) -> bool:
     """Whether a run has letters, or is grouped as a taxpayer number or a telephone number is."""
     if len(run) == 1 and len(run[0].word.text) < MIN_ALONE_SYMBOLS:
         return False
-    return any(_tells(said.word.text) for said in run)
+    return any(_tells(said) for said in run)
 
 
-@lru_cache(maxsize=65536)
-def _tells(text: str) -> bool:
+def _tells(said: SaidWord) -> bool:
+    text, pieces = said.word.text, said.form.code_pieces
     return (
         text.startswith("9")
-        or bare(text).casefold() in {"nine", "ninety"}
-        or (text.endswith(",") and split_code(text)[-1].kind in STARTERS)
-        or any(piece.kind is Kind.LETTER for piece in split_code(text))
+        or said.form.bare in {"nine", "ninety"}
+        or (text.endswith(",") and pieces[-1].kind in STARTERS)
+        or any(piece.kind is Kind.LETTER for piece in pieces)
     )
 
 
@@ -334,7 +331,7 @@ def spelled(run: Sequence[SaidWord], before: str = "") -> tuple[tuple[Token, ...
                 i += n
                 continue
         n_aside, kind = (0, None) if said.form.opens_number else _phrase_at(run, i)
-        if tokens and kind is not None and (n_aside > 1 or not _goes_on(said.word.text, "")):
+        if tokens and kind is not None and (n_aside > 1 or not _goes_on(said, "")):
             tokens.append(said.token(Piece(kind, "", 0, len(said.word.text))))
             i += n_aside
             continue
@@ -343,7 +340,7 @@ def spelled(run: Sequence[SaidWord], before: str = "") -> tuple[tuple[Token, ...
             continue
         previous = run[i - 1].form.bare if i else before
         after_pause = bool(i) and said.word.span.start_s - run[i - 1].word.span.end_s > PAUSE_S
-        for n, piece in enumerate(split_code(said.word.text, previous)):
+        for n, piece in enumerate(said.code_pieces(previous)):
             if piece.kind is Kind.BREAK:
                 return tuple(tokens), spoken
             spoken = spoken or (piece.kind in STARTERS and _is_dictated(piece, said, run[i + 1 :]))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rules.numbers import CLOSE_S, MAX_TOKENS
 from rules.said import SaidWord
-from rules.spoken import STARTERS, Kind, Token, read, split_word
+from rules.spoken import STARTERS, Kind, Token, read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ def on_word(
     word = said.word
     memory, found = on_silence(memory, word.span.start_s)
     run = list(memory.run)
-    for piece in split_word(word.text, before):
+    for piece in said.pieces(before):
         if piece.kind is Kind.BREAK or not (run or piece.kind in STARTERS):
             found += _closed(tuple(run), word.span.end_s)
             run = []

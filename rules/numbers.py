@@ -14,7 +14,7 @@ from rules.detectors import card, ssn
 from rules.detectors.verdict import Judgement, Moment, Topic
 from rules.hesitations import RESUMING, aside, may_be_aside
 from rules.said import SaidWord
-from rules.spoken import STARTERS, Kind, Piece, Token, has_sums, read, split_word
+from rules.spoken import STARTERS, Kind, Piece, Token, has_sums, read
 from rules.topics import OWN_REACH_WORDS
 from rules.types import Entity, Span, TextRange
 
@@ -132,7 +132,7 @@ class NumberListener:
             if taken:
                 return memory, entities
         grown = False
-        for i, piece in enumerate(split_word(said.word.text, before)):
+        for i, piece in enumerate(said.pieces(before)):
             if piece.kind is Kind.BREAK or not (memory.run or piece.kind in STARTERS):
                 memory, found = self._broken(memory, said.speaker, end_s, topics)
                 entities += found

@@ -11,11 +11,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
 from rules.likeness import Likeness
+from rules.word_cache import word_cache
 
 MAX_REMEMBERED = 50_000  # words whose readings are kept; speech has far fewer
 MAX_PAUSE_S = 6.0  # a longer silence within a phrase ends it: what follows is another sentence
@@ -56,7 +56,7 @@ _IS_BEFORE_S = frozenset(
 _ENDINGS = (("n't", "not"), ("'ll", "will"), ("'re", "are"), ("'ve", "have"), ("'m", "am"))
 
 
-@lru_cache(maxsize=65536)  # speech repeats its words
+@word_cache
 def phrase_words(text: str) -> tuple[str, ...]:
     """The normalised words of a text.
 

@@ -7,17 +7,16 @@ remembered, so that what listens for such things does not have to look at every 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from rules.alphabets import is_article, is_letter, split_code
 from rules.clues import Clue, clues
 from rules.detectors.passage import bare
 from rules.phrases import phrase_words
-from rules.spoken import STARTERS, Kind, Piece, Token, split_word
+from rules.spoken import LEADS, STARTERS, Kind, Piece, Token, split_word
 from rules.types import Span, TextRange, Word
+from rules.word_cache import word_cache
 
-REMEMBERED_FORMS = 65_536  # speech repeats its words
 _OPENS = int(Clue.OPENS | Clue.ASKED)
 
 
@@ -28,6 +27,8 @@ class Form(NamedTuple):
     stop: bool  # a sentence ends behind it
     clue: int  # `Clue` bits
     bare: str  # in lower case, without the punctuation around it
+    pieces: tuple[Piece, ...]  # as `split_word` gives them where no word leads to another meaning
+    code_pieces: tuple[Piece, ...]  # and as `split_code` does
     opens_number: bool
     opens_written: bool
     opens_code: bool
@@ -35,7 +36,7 @@ class Form(NamedTuple):
     opens_nothing: bool  # of all these
 
 
-@lru_cache(maxsize=REMEMBERED_FORMS)
+@word_cache
 def form_of(text: str) -> Form:
     """The form of a word as a recogniser wrote it.
 
@@ -49,7 +50,8 @@ def form_of(text: str) -> Form:
         or is_letter(text)
         or spelled[0].value == "+"
     )
-    opens_number = any(piece.kind in STARTERS for piece in split_word(text))
+    pieces = split_word(text)
+    opens_number = any(piece.kind in STARTERS for piece in pieces)
     opens_written = bool(clue & _OPENS)
     opens_announced = opens_code or spelled[0].kind is Kind.LETTER or is_article(text)
     return Form(
@@ -57,6 +59,8 @@ def form_of(text: str) -> Form:
         stop=text.rstrip("\"')").endswith((".", "?", "!")),
         clue=clue,
         bare=bare(text),
+        pieces=pieces,
+        code_pieces=spelled,
         opens_number=opens_number,
         opens_written=opens_written,
         opens_code=opens_code,
@@ -77,6 +81,18 @@ class SaidWord(NamedTuple):
 
     def __repr__(self) -> str:
         return f"SaidWord(ordinal={self.ordinal})"  # what was said stays out of logs
+
+    def pieces(self, before: str) -> tuple[Piece, ...]:
+        """What the word is to somebody who reads digits.
+
+        Args:
+            before: The bare form of the same speaker's word before it, or "".
+        """
+        return split_word(self.word.text, before) if before in LEADS else self.form.pieces
+
+    def code_pieces(self, before: str) -> tuple[Piece, ...]:
+        """What the word is within a code, where letters count as digits do."""
+        return split_code(self.word.text, before) if before in LEADS else self.form.code_pieces
 
     def token(self, piece: Piece, *, paused: bool = False) -> Token:
         """The token of a piece of the word."""

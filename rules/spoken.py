@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from enum import IntEnum, auto
-from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
+
+from rules.word_cache import word_cache
 
 
 class Kind(IntEnum):
@@ -74,7 +75,7 @@ def _vocabulary() -> Mapping[str, tuple[Kind, str]]:
 
 _VOCABULARY = _vocabulary()
 _ORDINALS = frozenset({"last", "first", "next", "final", "ending", "other"})
-_LEADS = _ORDINALS | {"scratch"}  # words that change what the next one means
+LEADS = _ORDINALS | {"scratch"}  # words that change what the next one means
 _PIECE = re.compile(r"[0-9]+|[^\W0-9_]+(?:['\u2019][^\W0-9_]+)*")
 _PLURAL_DIGIT = re.compile(r"\W*([0-9])['\u2019]?s\W*")
 _LOOKALIKE = re.compile(r"[0-9IilOo\W_]+")
@@ -108,10 +109,10 @@ def split_word(text: str, before: str = "") -> tuple[Piece, ...]:
     >>> [(piece.kind.name, piece.value) for piece in split_word("forty-five,")]
     [('TENS', '40'), ('UNIT', '5')]
     """
-    return _split(text, before if before in _LEADS else "")
+    return _split(text, before if before in LEADS else "")
 
 
-@lru_cache(maxsize=65536)  # speech repeats its words
+@word_cache
 def _split(text: str, before: str) -> tuple[Piece, ...]:
     whole = (Piece(Kind.BREAK, "", 0, len(text)),)
     core = text.rstrip(_ENDS)

@@ -111,6 +111,12 @@ pin point|pan out|pan of|frying pan|cell phone case|cell membrane|dea agent|visa
 work visa|student visa|travel visa|tourist visa|on account of|take into account|account for
 passport control|passport office|passport photo|passport photos|birthday party|birthday present
 birthday cake|happy birthday|birthday card|new born|newborn|pin badge|safety pin|bowling pin"""
+# What else expires: nothing of a card.
+_EXPIRING = """warranty offer lease contract policy passport licence license promotion points miles
+voucher coupon subscription trial membership quote visa insurance permit certificate discount deal
+sale milk ticket guarantee domain code password token booking medication medicine prescription"""
+_EXPIRES = """expires|expire|expiry|expiration|expiring|expiry date|expiration date|expires on
+expires in|runs out|will expire|is expiring|about to expire|was expiring|would expire"""
 # Said of much: these only count where nothing else was talked about.
 _WEAK: Mapping[Topic, str] = MappingProxyType(
     {
@@ -157,7 +163,9 @@ def _topics() -> Mapping[str, Topic]:
     topics = weak | topics
     # "the mobile's", "my passport's": the words as they are where nothing else is meant by them.
     short = {f"{said}'s": topic for said, topic in topics.items() if not said.endswith("s")}
-    return MappingProxyType(short | topics | dict.fromkeys(_split(_NOTHING), Topic.NOTHING))
+    nothing = _split(_NOTHING)
+    nothing += [f"{what} {how}" for what in _EXPIRING.split() for how in _split(_EXPIRES)]
+    return MappingProxyType(short | topics | dict.fromkeys(nothing, Topic.NOTHING))
 
 
 _TOPICS = _topics()

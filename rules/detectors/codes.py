@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from types import MappingProxyType
 
@@ -77,7 +76,6 @@ def fitted(candidate: Candidate, form: str) -> str | None:
     return "".join(chars)
 
 
-@lru_cache(maxsize=4096)
 def _is_valid(check: Callable[[str], object], value: str) -> bool:
     try:
         check(value)
@@ -209,7 +207,7 @@ _FULL_PHONE = re.compile(r"\+[1-9][0-9]{7,14}")  # ITU-T E.164
 
 def _phone(candidate: Candidate, announced: bool) -> Found | None:
     if _FULL_PHONE.fullmatch(candidate.value):
-        return candidate.value, SCORE_CHECKED if announced else SCORE_ALONE
+        return candidate.value, SCORE_FORM if announced else SCORE_ALONE
     value = _is_digits(candidate)
     if value is None:
         return None

@@ -17,7 +17,7 @@ from tests.rules.conftest import Feed
 
 DATA = Path(__file__).parent / "data" / "spoken_ids.jsonl"
 LINES = [json.loads(line) for line in DATA.read_text(encoding="utf-8").splitlines()]
-CODES = [line["text"] for line in LINES if line["entity"] and " " in line["text"]]
+CODES = [line["text"] for line in LINES if line["entities"] and " " in line["text"]]
 
 
 def said(text: str, start_s: float, speaker: str, *, id: str = "") -> Utterance:

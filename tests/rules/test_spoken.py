@@ -52,6 +52,11 @@ def digits_of(text: str) -> str:
         ("five hundred thirty six", "536"),
         ("five hundred and six", "506"),
         ("one eight hundred five five five", "1800555"),
+        ("seven thousand", "7000"),
+        ("four thousand, oh five sixty-six", "40000566"),
+        ("two thousand and five", "2005"),
+        ("two thousand twelve", "2012"),
+        ("four zeros, seven thousand", "00007000"),
         ("double four", "44"),
         ("triple zero seven", "0007"),
         ("double eleven", "1111"),
@@ -84,6 +89,13 @@ def test_reads_digits(said: str, digits: str) -> None:
 def test_prices_times_and_codes_are_no_digits(word: str) -> None:
     """What is plainly a price, a time, a date, a phone number or a code ends a run."""
     assert [piece.kind for piece in split_word(word)] == [Kind.BREAK]
+
+
+def test_hundreds_are_sums_or_groups() -> None:
+    """In "eighty-eight hundred nineteen" are 8819, or 8800 and 19: a check digit must tell."""
+    tokens = tokens_of("eighty eight hundred nineteen")
+    readings = ["".join(d.value for d in read(tokens, sums=sums).digits) for sums in (True, False)]
+    assert readings == ["8819", "880019"]
 
 
 def test_last_four_is_a_count() -> None:
