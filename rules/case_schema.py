@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from rules.schema import EntityName, RoleName, StrictModel, one_or_many, short_form
+from rules.schema import EntityName, RoleName
+from rules.short_forms import StrictModel, one_or_many, short_form
 
 
 class SaidModel(StrictModel):

@@ -13,6 +13,7 @@ from rules.entities import ENTITY_TYPES
 from rules.errors import Problem, RuleLoadError
 from rules.loader import BUILT_IN_BOOK, CASES_SUFFIXES, is_case_file, yaml_files
 from rules.rulebook import Rulebook, RuleStatus
+from rules.similarity import Embedder
 from rules.types import (
     CallEnded,
     Entity,
@@ -27,6 +28,7 @@ from rules.types import (
 )
 from rules.validation import validated
 
+TESTED = frozenset(RuleStatus) - {RuleStatus.DEPRECATED}  # of rules: what cases try
 SECONDS_PER_WORD = 0.4  # an ordinary pace, for sentences that come without times
 
 
@@ -132,14 +134,18 @@ def load_cases(paths: Sequence[Path], rulebook: Rulebook) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-def run_case(case: Case, rulebook: Rulebook) -> CaseResult:
-    """Feed a case to a fresh engine; every rule but the deprecated ones takes part."""
-    statuses = set(RuleStatus) - {RuleStatus.DEPRECATED}
+def run_case(case: Case, rulebook: Rulebook, embedder: Embedder | None = None) -> CaseResult:
+    """Feed a case to a fresh engine; every rule but the deprecated ones takes part.
+
+    Raises:
+        RuleInputError: a rule needs a model that is not there.
+    """
     engine = Engine(
         rulebook,
         timeline=case.timeline,
-        statuses=statuses,
+        statuses=TESTED,
         entities=ENTITY_TYPES if case.find else (),
+        embedder=embedder,
     )
     state = engine.start()
     told: list[Hit] = []

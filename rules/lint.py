@@ -17,6 +17,7 @@ from rules.conditions import (
     Phrase,
     PhraseCondition,
     RegexCondition,
+    SimilarCondition,
     needs_whole_call,
     walk,
 )
@@ -24,8 +25,15 @@ from rules.engine import Engine
 from rules.phrases import phrase_words
 from rules.rulebook import Rule, Rulebook, RuleStatus, Scope
 from rules.rulebook import RuleLocation as Location
+from rules.similarity import Embedder
 
-_WORDY = (PhraseCondition, RegexCondition, LemmaCondition, AnyCondition)  # of words alone
+_WORDY = (
+    PhraseCondition,
+    RegexCondition,
+    LemmaCondition,
+    SimilarCondition,
+    AnyCondition,
+)  # of words alone
 
 
 class Fault(StrEnum):
@@ -61,8 +69,16 @@ class LintIssue:
         )
 
 
-def lint(rulebook: Rulebook, cases: Sequence[Case]) -> tuple[LintIssue, ...]:
-    """Look for poor rules; deprecated ones are left alone."""
+def lint(
+    rulebook: Rulebook, cases: Sequence[Case], embedder: Embedder | None = None
+) -> tuple[LintIssue, ...]:
+    """Look for poor rules; deprecated ones are left alone.
+
+    Args:
+        rulebook: The rules.
+        cases: Their cases.
+        embedder: Without it, examples of `similar` conditions are not held against everyday talk.
+    """
     hits = Counter(expected.rule_id for case in cases for expected in case.hit)
     misses = Counter(rule_id for case in cases for rule_id in case.no_hit)
     issues: list[LintIssue] = []
@@ -91,7 +107,7 @@ def lint(rulebook: Rulebook, cases: Sequence[Case]) -> tuple[LintIssue, ...]:
                 issues += _phrase_issues(rule, part.any_of)
     in_use = [rule for rule in rulebook.rules if rule.status is not RuleStatus.DEPRECATED]
     issues += _shadowed(in_use)
-    issues += _everyday(rulebook, in_use)
+    issues += _everyday(rulebook, in_use, embedder)
     issues += [
         LintIssue(
             fault=Fault.UNUSED_NAME,
@@ -171,13 +187,26 @@ def everyday_talk() -> tuple[str, ...]:
     return tuple(text.splitlines())
 
 
-def _everyday(rulebook: Rulebook, rules: Sequence[Rule]) -> Iterator[LintIssue]:
+def _everyday(
+    rulebook: Rulebook, rules: Sequence[Rule], embedder: Embedder | None
+) -> Iterator[LintIssue]:
     wordy = tuple(
-        replace(rule, scope=Scope()) for rule in rules if isinstance(rule.condition, _WORDY)
+        replace(rule, scope=Scope())
+        for rule in rules
+        if isinstance(rule.condition, _WORDY)
+        and (
+            embedder is not None
+            or not any(isinstance(part, SimilarCondition) for part in walk(rule.condition))
+        )
     )
     if not wordy:
         return
-    engine = Engine(replace(rulebook, rules=wordy), timeline=False, statuses=set(RuleStatus))
+    engine = Engine(
+        replace(rulebook, rules=wordy),
+        timeline=False,
+        statuses=set(RuleStatus),
+        embedder=embedder,
+    )
     hit: dict[str, str] = {}
     for sentence in everyday_talk():
         state = engine.start()
@@ -188,5 +217,8 @@ def _everyday(rulebook: Rulebook, rules: Sequence[Rule]) -> Iterator[LintIssue]:
                 hit.setdefault(found.rule_id, sentence)
     for rule in rules:
         if rule.id in hit:
-            message = f"hits everyday talk ({hit[rule.id]!r}); make the phrase longer"
+            mend = "make the phrase longer"
+            if any(isinstance(part, SimilarCondition) for part in walk(rule.condition)):
+                mend = "raise min_similarity, or put such a sentence under `unlike`"
+            message = f"hits everyday talk ({hit[rule.id]!r}); {mend}"
             yield _issue(rule, Fault.EVERYDAY_TALK, message)

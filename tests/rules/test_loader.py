@@ -131,8 +131,8 @@ def test_a_file_given_twice_is_loaded_once(tmp_path: Path) -> None:
             RULE.replace("{phrase: {any_of: [x]}}", "{}"),
             [
                 "8:11: a condition needs exactly one of the keys pii, named_entity, phrase, regex, "
-                "lemma, digits, near, sequence, absent, all, any, not, count, metric, macro; "
-                "see docs/rule-language.md"
+                "lemma, similar, digits, near, sequence, absent, all, any, not, count, metric, "
+                "macro; see docs/rule-language.md"
             ],
         ),
         (

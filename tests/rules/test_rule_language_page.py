@@ -30,6 +30,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "A phrase has these keys:": schema.PhraseModel,
     "### `regex`": schema.RegexModel,
     "### `lemma`": schema.LemmaModel,
+    "### `similar`": schema.SimilarModel,
+    "An example has these keys:": schema.ExampleModel,
     "### `digits`": schema.DigitsModel,
     "### `near`": schema.NearModel,
     "### `sequence`": schema.SequenceModel,
