@@ -47,6 +47,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "Keys of a hit that must come:": case_schema.ExpectedHitModel,
     "Keys of personal data that must be found:": case_schema.ExpectedEntityModel,
     "Keys of what is said in a call:": case_schema.SaidModel,
+    "In place of words, a call may hold silence:": case_schema.SilenceModel,
 }
 
 
