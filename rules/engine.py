@@ -635,6 +635,9 @@ class _Work:
             self._engine._trace(node, verdict, excerpt, found)
 
     def _found(self, node: Node, found: Occurrence) -> None:
+        if node.is_metric and found.speaker is not None and not self._covers(node, found.speaker):
+            self._tell(node, Verdict.OUT_OF_SCOPE, found.excerpt, found)
+            return
         self._tell(node, Verdict.FOUND, found.excerpt, found)
         if node.parent is not None:
             above = self._plan.nodes[node.parent]

@@ -14,18 +14,19 @@ from rules.conditions import (
     AnyCondition,
     Condition,
     LemmaCondition,
-    Phrase,
     PhraseCondition,
     RegexCondition,
     SimilarCondition,
     needs_whole_call,
     walk,
 )
+from rules.covered import covered_phrases
 from rules.engine import Engine
 from rules.phrases import phrase_words
 from rules.rulebook import Rule, Rulebook, RuleStatus, Scope
 from rules.rulebook import RuleLocation as Location
 from rules.similarity import Embedder
+from rules.unreachable import dead_parts, idle_roles
 
 _WORDY = (
     PhraseCondition,
@@ -43,10 +44,12 @@ class Fault(StrEnum):
     NO_NEAR_MISS = "no-near-miss"
     NO_REFERENCE = "no-reference"
     DUPLICATE_RULE = "duplicate-rule"
+    IDLE_ROLES = "idle-roles"
     EVERYDAY_TALK = "everyday-talk"
     REPEATED_PHRASE = "repeated-phrase"
     REPORT_ONLY = "report-only"
     SHADOWED_RULE = "shadowed-rule"
+    UNREACHABLE = "unreachable"
     UNREACHABLE_PHRASE = "unreachable-phrase"
     UNUSED = "unused"
     UNUSED_NAME = "unused-name"
@@ -102,9 +105,13 @@ def lint(
                 "write `live: false` in its scope"
             )
             issues.append(_issue(rule, Fault.REPORT_ONLY, message))
+        issues += [_issue(rule, Fault.UNREACHABLE, message) for message in dead_parts(rule)]
+        idle = idle_roles(rule)
+        if idle is not None:
+            issues.append(_issue(rule, Fault.IDLE_ROLES, idle))
         for part in walk(rule.condition):
             if isinstance(part, PhraseCondition):
-                issues += _phrase_issues(rule, part.any_of)
+                issues += _phrase_issues(rule, part)
     in_use = [rule for rule in rulebook.rules if rule.status is not RuleStatus.DEPRECATED]
     issues += _shadowed(in_use)
     issues += _everyday(rulebook, in_use, embedder)
@@ -113,7 +120,11 @@ def lint(
             fault=Fault.UNUSED_NAME,
             rule_id=unused.pack_id,
             location=unused.location,
-            message=f"no rule uses {unused.kind} {unused.name!r}; use it or remove it",
+            message=(
+                f"only deprecated rules use {unused.kind} {unused.name!r}; write it out in them"
+                if unused.is_retired
+                else f"no rule uses {unused.kind} {unused.name!r}; use it or remove it"
+            ),
         )
         for unused in rulebook.unused
     ]
@@ -124,26 +135,19 @@ def _issue(rule: Rule, fault: Fault, message: str) -> LintIssue:
     return LintIssue(fault=fault, rule_id=rule.id, location=rule.location, message=message)
 
 
-def _phrase_issues(rule: Rule, phrases: Sequence[Phrase]) -> list[LintIssue]:
+def _phrase_issues(rule: Rule, condition: PhraseCondition) -> list[LintIssue]:
     issues: list[LintIssue] = []
     strict: dict[tuple[str, ...], str] = {}  # phrases that hit by themselves, gaps or not
-    for phrase in phrases:
+    for phrase in condition.any_of:
         words = phrase_words(phrase.text)
         if words in strict:
             message = f"phrase {phrase.text!r} reads like {strict[words]!r}; remove one"
             issues.append(_issue(rule, Fault.REPEATED_PHRASE, message))
         strict.setdefault(words, phrase.text)
-    for phrase in phrases:
-        if phrase.slop:
-            continue  # with gaps it may hit where the shorter one does not
-        words = phrase_words(phrase.text)
-        parts = {words[a:b] for a in range(len(words)) for b in range(a + 1, len(words) + 1)} - {
-            words
-        }
-        within = sorted(strict[part] for part in parts if part in strict)
-        if within:
-            message = f"phrase {phrase.text!r} always comes after {within[0]!r} hit; remove it"
-            issues.append(_issue(rule, Fault.UNREACHABLE_PHRASE, message))
+    unless = frozenset(word for said in condition.unless_before for word in phrase_words(said))
+    for covered, within in covered_phrases(condition.any_of, unless):
+        message = f"phrase {covered!r} always comes after {within!r} hit; remove it"
+        issues.append(_issue(rule, Fault.UNREACHABLE_PHRASE, message))
     return issues
 
 

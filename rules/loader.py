@@ -101,11 +101,12 @@ def _unused(packs: Sequence[LoadedPack], resolver: Resolver) -> Iterator[UnusedN
     for pack in packs:
         if not pack.model.rules:
             continue  # a library: its users may not be loaded now
-        for kind, name in resolver.unused(pack):
+        for kind, name, is_retired in resolver.unused(pack):
             line, column = pack.document.keys[f"{kind}s", name]
             yield UnusedName(
                 kind=kind,
                 name=name,
+                is_retired=is_retired,
                 pack_id=pack.model.pack,
                 location=RuleLocation(path=pack.document.path, line=line, column=column),
             )

@@ -44,6 +44,11 @@ class Node:
     in_scope: bool  # whether the rule's scope says whose words count here
     watcher: Watcher | None  # None for conditions without parts
 
+    @property
+    def is_metric(self) -> bool:
+        """Whether it measures conduct: its watcher knows no scope."""
+        return isinstance(self.condition, MetricCondition)
+
 
 @dataclass(slots=True)
 class Plan:

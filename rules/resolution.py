@@ -80,6 +80,8 @@ class Resolver:
         self._names: dict[str, _Names] = {}
         self._problems: list[Problem] = []
         self._used: set[tuple[str, str, str]] = set()  # (pack, "list" or "macro", name)
+        self._retired: set[tuple[str, str, str]] = set()  # the same of deprecated rules
+        self._is_retired = False  # whether the rule that is written out is deprecated
         self._n_conditions = 0
         self._n_phrases = 0
 
@@ -89,7 +91,10 @@ class Resolver:
         names = self._names_of(pack)
         found: list[Condition | None] = []
         for i, rule in enumerate(pack.model.rules):
+            status = rule.status or pack.model.defaults.status
+            self._is_retired = status == "deprecated"
             found.append(self._whole(pack, names, rule.when, ("rules", i, "when")))
+        self._is_retired = False
         for name, model in pack.model.macros.items():
             # A macro that nobody uses is checked as well.
             self._whole(pack, names, model, ("macros", name))
@@ -241,7 +246,7 @@ class Resolver:
         if name in within:
             raise _Fault(where, f"macro {name} uses itself; write it out")
         home, model = names.macros[name]
-        self._used.add((home.model.pack, "macro", name))
+        self._note((home.model.pack, "macro", name))
         if home is pack:
             return self._condition(pack, names, model, ("macros", name), (*within, name))
         try:
@@ -337,23 +342,25 @@ class Resolver:
         path: KeyPath = (*where, "list")
         if model.list_ not in names.lists:
             raise _Fault(path, _unknown("list", model.list_, names.lists))
-        self._used.add(("", "list", model.list_))
+        self._note(("", "list", model.list_))
         for text in names.lists[model.list_]:
             if not phrase_words(text):
                 raise _Fault(path, f"list {model.list_} has an entry without a word")
         return names.lists[model.list_]
 
-    def unused(self, pack: LoadedPack) -> Iterator[tuple[str, str]]:
-        """Lists and macros of a pack that no condition used, as (kind, name).
+    def _note(self, used: tuple[str, str, str]) -> None:
+        (self._retired if self._is_retired else self._used).add(used)
+
+    def unused(self, pack: LoadedPack) -> Iterator[tuple[str, str, bool]]:
+        """Lists and macros of a pack that no rule in force uses: kind, name, any use at all.
 
         Only known after the conditions of all packs were written out.
         """
-        for name in pack.model.lists:
-            if ("", "list", name) not in self._used:
-                yield "list", name
-        for name in pack.model.macros:
-            if (pack.model.pack, "macro", name) not in self._used:
-                yield "macro", name
+        names = [("list", "", name) for name in pack.model.lists]
+        names += [("macro", pack.model.pack, name) for name in pack.model.macros]
+        for kind, home, name in names:
+            if (home, kind, name) not in self._used:
+                yield kind, name, (home, kind, name) in self._retired
 
 
 def _roles(names: Sequence[str]) -> tuple[Role, ...]:

@@ -96,10 +96,11 @@ class PackInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnusedName:
-    """A list or a macro that no rule uses."""
+    """A list or a macro that no rule uses, or only deprecated ones."""
 
     kind: str  # "list" or "macro"
     name: str
+    is_retired: bool = False  # deprecated rules use it
     pack_id: str
     location: RuleLocation
 
