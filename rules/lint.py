@@ -42,6 +42,7 @@ class Fault(StrEnum):
 
     NO_HIT_CASE = "no-hit-case"
     NO_NEAR_MISS = "no-near-miss"
+    NO_OWNER = "no-owner"
     NO_REFERENCE = "no-reference"
     DUPLICATE_RULE = "duplicate-rule"
     IDLE_ROLES = "idle-roles"
@@ -60,7 +61,7 @@ class LintIssue:
     """One fault of one rule."""
 
     fault: Fault
-    rule_id: str  # of a list or macro: the id of its pack
+    rule_id: str  # of a pack, a list or a macro: the id of the pack
     location: Location
     message: str  # "problem; mend"
 
@@ -115,6 +116,16 @@ def lint(
     in_use = [rule for rule in rulebook.rules if rule.status is not RuleStatus.DEPRECATED]
     issues += _shadowed(in_use)
     issues += _everyday(rulebook, in_use, embedder)
+    issues += [
+        LintIssue(
+            fault=Fault.NO_OWNER,
+            rule_id=pack.id,
+            location=pack.location,
+            message="the pack has no owner; write under `owner` who answers for it",
+        )
+        for pack in rulebook.packs
+        if pack.owner is None and pack.location is not None
+    ]
     issues += [
         LintIssue(
             fault=Fault.UNUSED_NAME,

@@ -92,6 +92,7 @@ class PackInfo:
     version: int
     owner: str | None = None  # who answers for it
     locale: str | None = None  # BCP 47, such as en-US; None = any
+    location: RuleLocation | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,6 +201,7 @@ def test_lint_issues_end_with_1(pack: Path) -> None:
     assert [(i["type"], i["fault"], i["rule"], i["line"]) for i in issues] == [
         ("issue", "no-hit-case", "a.c", 4),
         ("issue", "no-near-miss", "a.c", 4),
+        ("issue", "no-owner", "a.b", 1),
     ]
 
 
