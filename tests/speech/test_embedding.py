@@ -48,7 +48,10 @@ def test_neighbours_change_nothing(embedder: SentenceEmbedder, tmp_path: Path) -
     together = embedder.embed(texts)
     fresh = load_embedder(tmp_path)
     alone = [fresh.embed([text])[0] for text in reversed(texts)]
-    assert np.array_equal(together, np.stack(alone[::-1]))
+    assert np.allclose(together, np.stack(alone[::-1]), atol=1e-5)
+    many = [f"This is sentence number {i}." for i in range(embedding.MAX_BATCH + 3)]
+    assert fresh.embed([*many, many[0]]).shape == (len(many) + 1, N_DIMS)
+    assert np.array_equal(fresh.embed(many[:1]), embedder.embed([*texts, *many])[2:3])
 
 
 @pytest.mark.parametrize("text", ["", "\ud800 is no letter", "\u0664\u0665 \U0001f600", "a" * 9000])
