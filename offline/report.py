@@ -147,6 +147,7 @@ class Engines:
 
     transcriber: str
     vad: str
+    similarity: str | None = None  # the model of sentences, where a rule needed it
     pipeline_version: int
     earmark_version: str
 

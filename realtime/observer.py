@@ -21,6 +21,7 @@ from realtime.supervisors import SupervisorSink
 from realtime.track import SILENT_AFTER_S, Listening, ObservedTrack
 from rules.engine import Engine
 from rules.rulebook import Rulebook
+from rules.similarity import Embedder
 from rules.types import Participant, Role
 from speech.vad import VadModel
 from storage.objects import ObjectStore
@@ -63,6 +64,7 @@ class RoomObserver:
         room_name: str,
         clock: CallClock,
         rulebook: Rulebook,
+        embedder: Embedder | None = None,
         vad: VadModel,
         recogniser: AsyncRecogniser,
         ledger: CallLedger,
@@ -80,7 +82,7 @@ class RoomObserver:
         self._sink = SupervisorSink(room, secret=signing_secret)
         self._session = CallSession(
             room_sid=room_sid,
-            engine=Engine(rulebook.for_live()),
+            engine=Engine(rulebook.for_live(), embedder=embedder),
             clock=clock,
             sinks=(self._sink, ledger),
         )

@@ -16,6 +16,7 @@ from realtime.listener import AsyncRecogniser, Listener
 from realtime.session import CallSession, OnUtterance
 from rules.engine import Engine
 from rules.rulebook import Rulebook
+from rules.similarity import Embedder
 from rules.types import Participant, Span
 from speech.audio import SAMPLE_RATE_HZ
 from speech.vad import LIVE, VadModel
@@ -38,6 +39,7 @@ class Replay:
     Args:
         voices: Who speaks; at least one.
         rulebook: The rules in force.
+        embedder: Needed where a live rule has a `similar` condition.
         vad: Speech detection weights.
         recogniser: Gives words.
         sinks: Where alerts go.
@@ -51,6 +53,7 @@ class Replay:
         *,
         voices: Sequence[Voice],
         rulebook: Rulebook,
+        embedder: Embedder | None = None,
         vad: VadModel,
         recogniser: AsyncRecogniser,
         sinks: Sequence[AlertSink],
@@ -60,6 +63,7 @@ class Replay:
     ) -> None:
         self._voices = tuple(voices)
         self._rulebook = rulebook
+        self._embedder = embedder
         self._vad = vad
         self._recogniser = recogniser
         self._sinks = sinks
@@ -84,7 +88,7 @@ class Replay:
         clock: Clock = virtual if speed_ratio is None else PacedClock(speed_ratio)
         session = CallSession(
             room_sid=self._call_id,
-            engine=Engine(self._rulebook.for_live()),
+            engine=Engine(self._rulebook.for_live(), embedder=self._embedder),
             clock=clock,
             sinks=self._sinks,
             on_utterance=self._on_utterance,

@@ -29,6 +29,8 @@ from realtime.recorder import put_away_orphans
 from realtime.webhook import WebhookPump
 from rules.loader import load_rulebook
 from rules.rulebook import Rulebook
+from rules.similarity import Embedder
+from speech.embedding import embedder_for
 from speech.models import find_model
 from speech.vad import VadModel
 from storage import recordings
@@ -79,6 +81,10 @@ class ObserverConfig:
     def rulebook(self) -> Rulebook:
         """The rules in force."""
         return load_rulebook(self.rules)
+
+    def embedder(self, rulebook: Rulebook) -> Embedder | None:
+        """The model of sentences, where a live rule needs it."""
+        return embedder_for(rulebook.for_live(), self.models_dir)
 
     def database(self) -> Database:
         """The database, open."""
@@ -172,6 +178,7 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
         room_name=room.name,
         clock=clock,
         rulebook=rulebook,
+        embedder=await asyncio.to_thread(config.embedder, rulebook),
         vad=context.proc.userdata[_VAD],
         recogniser=SharedRecogniser(context.inference_executor, method=METHOD),
         ledger=ledger,

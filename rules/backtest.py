@@ -10,6 +10,7 @@ from enum import StrEnum
 from rules.conditions import finds_personal_data
 from rules.engine import Engine
 from rules.rulebook import Rule, Rulebook
+from rules.similarity import Embedder
 from rules.types import Event, Hit, HitState, Span
 
 SAME_HIT_S = 2.0  # hits of two books that are no farther apart are about the same words
@@ -79,13 +80,20 @@ class Backtest:
     not_checked: tuple[str, ...]  # rules for personal data, where calls were masked
 
 
-def backtest(calls: Iterable[PastCall], *, in_force: Rulebook, changed: Rulebook) -> Backtest:
+def backtest(
+    calls: Iterable[PastCall],
+    *,
+    in_force: Rulebook,
+    changed: Rulebook,
+    embedder: Embedder | None = None,
+) -> Backtest:
     """Run both books over the same calls and compare hit by hit.
 
     Args:
         calls: Calls that are over, one after another; they may come from a stream.
         in_force: The book that people work with.
         changed: The book that somebody proposes.
+        embedder: Needed where a rule of either has a `similar` condition.
     """
     kept: Counter[tuple[str, Decision]] = Counter()
     added: dict[str, list[Change]] = {}
@@ -95,8 +103,8 @@ def backtest(calls: Iterable[PastCall], *, in_force: Rulebook, changed: Rulebook
     n_calls = 0
     engines = {
         timeline: (
-            Engine(in_force, timeline=timeline),
-            Engine(changed, timeline=timeline),
+            Engine(in_force, timeline=timeline, embedder=embedder),
+            Engine(changed, timeline=timeline, embedder=embedder),
         )
         for timeline in (True, False)
     }

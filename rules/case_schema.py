@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from rules.schema import EntityName, RoleName, StrictModel, one_or_many, short_form
+from rules.schema import EntityName, RoleName
+from rules.short_forms import StrictModel, one_or_many, short_form
 
 
 class SaidModel(StrictModel):
@@ -34,6 +36,29 @@ class SaidModel(StrictModel):
         return self
 
 
+class SilenceModel(StrictModel):
+    """A stretch of a call in which nobody says anything."""
+
+    silence_until_s: float = Field(
+        gt=0, le=86400, description="Nobody speaks until then; seconds since the call began."
+    )
+
+
+def _kind(value: object) -> str:
+    silent = isinstance(value, SilenceModel) or (
+        isinstance(value, dict) and "silence_until_s" in value
+    )
+    return SilenceModel.__name__ if silent else SaidModel.__name__
+
+
+# The tags are the names of the models, so that a fault can be told by the keys of the right one.
+SayItem = Annotated[
+    Annotated[SaidModel, Tag(SaidModel.__name__)]
+    | Annotated[SilenceModel, Tag(SilenceModel.__name__)],
+    Discriminator(_kind),
+]
+
+
 class ExpectedHitModel(StrictModel):
     """A hit that must come; short form: the id of its rule."""
 
@@ -58,7 +83,7 @@ class CaseModel(StrictModel):
     """One case: what is said, and which rules must hit and must not."""
 
     name: str | None = Field(None, max_length=200, description="Unset: made from the words.")
-    say: str | list[SaidModel] = Field(description="A sentence, or a call as a list.")
+    say: str | list[SayItem] = Field(description="A sentence, or a call as a list.")
     ends_s: float | None = Field(
         None, gt=0, le=86400, description="When the call ends; unset: after the last words."
     )
@@ -87,15 +112,31 @@ class CaseModel(StrictModel):
         if isinstance(self.say, str) and self.ends_s is not None:
             raise ValueError("`ends_s` needs a call under `say`, not a sentence")
         if isinstance(self.say, list):
-            starts = [said.start_s for said in self.say]
-            if starts != sorted(starts):
-                raise ValueError("the list under `say` must be in order of start_s")
-            finals = {said.speaker: i for i, said in enumerate(self.say) if said.final}
-            if any(finals.get(s.speaker, -1) < i for i, s in enumerate(self.say) if not s.final):
-                raise ValueError("words with `final: false` need final ones of the speaker below")
-            if self.ends_s is not None and self.ends_s < max(s.end_s for s in self.say):
-                raise ValueError("`ends_s` lies before the end of the last words")
+            self._check_call(self.say)
         return self
+
+    def _check_call(self, items: Sequence[SaidModel | SilenceModel]) -> None:
+        said = [item for item in items if isinstance(item, SaidModel)]
+        if not said:
+            raise ValueError("somebody must say something under `say`; add words")
+        starts = [each.start_s for each in said]
+        if starts != sorted(starts):
+            raise ValueError("the list under `say` must be in order of start_s")
+        heard_s = silent_s = 0.0
+        for item in items:
+            if isinstance(item, SilenceModel):
+                if item.silence_until_s <= max(heard_s, silent_s):
+                    raise ValueError("`silence_until_s` must be later than what comes before it")
+                silent_s = item.silence_until_s
+            elif item.start_s < silent_s:
+                raise ValueError("somebody speaks before `silence_until_s` above is over")
+            else:
+                heard_s = max(heard_s, item.end_s)
+        finals = {each.speaker: i for i, each in enumerate(said) if each.final}
+        if any(finals.get(s.speaker, -1) < i for i, s in enumerate(said) if not s.final):
+            raise ValueError("words with `final: false` need final ones of the speaker below")
+        if self.ends_s is not None and self.ends_s < max(heard_s, silent_s):
+            raise ValueError("`ends_s` lies before the end of the last words or silence")
 
 
 class CasesModel(StrictModel):

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rules.case_schema import CaseModel, CasesModel
+from rules.case_schema import CaseModel, CasesModel, SaidModel, SilenceModel
 from rules.document import Document, read_document
 from rules.engine import Engine
 from rules.entities import ENTITY_TYPES
 from rules.errors import Problem, RuleLoadError
 from rules.loader import BUILT_IN_BOOK, CASES_SUFFIXES, is_case_file, yaml_files
 from rules.rulebook import Rulebook, RuleStatus
+from rules.similarity import Embedder
 from rules.types import (
     CallEnded,
     Entity,
@@ -27,6 +28,7 @@ from rules.types import (
 )
 from rules.validation import validated
 
+TESTED = frozenset(RuleStatus) - {RuleStatus.DEPRECATED}  # of rules: what cases try
 SECONDS_PER_WORD = 0.4  # an ordinary pace, for sentences that come without times
 
 
@@ -132,14 +134,18 @@ def load_cases(paths: Sequence[Path], rulebook: Rulebook) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-def run_case(case: Case, rulebook: Rulebook) -> CaseResult:
-    """Feed a case to a fresh engine; every rule but the deprecated ones takes part."""
-    statuses = set(RuleStatus) - {RuleStatus.DEPRECATED}
+def run_case(case: Case, rulebook: Rulebook, embedder: Embedder | None = None) -> CaseResult:
+    """Feed a case to a fresh engine; every rule but the deprecated ones takes part.
+
+    Raises:
+        RuleInputError: a rule needs a model that is not there.
+    """
     engine = Engine(
         rulebook,
         timeline=case.timeline,
-        statuses=statuses,
+        statuses=TESTED,
         entities=ENTITY_TYPES if case.find else (),
+        embedder=embedder,
     )
     state = engine.start()
     told: list[Hit] = []
@@ -208,7 +214,8 @@ def _case_files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _case(document: Document, model: CaseModel, index: int) -> Case:
-    said = model.say if isinstance(model.say, str) else " / ".join(s.text for s in model.say)
+    texts = (s.text for s in model.say if isinstance(s, SaidModel))
+    said = model.say if isinstance(model.say, str) else " / ".join(texts)
     return Case(
         name=model.name or said[:60],
         path=document.path,
@@ -246,6 +253,9 @@ def _call_events(model: CaseModel) -> tuple[Event, ...]:
     events: list[Event] = []
     announced: dict[str, Participant] = {}
     for i, said in enumerate(model.say):
+        if isinstance(said, SilenceModel):
+            events.append(HeardUntil(at_s=said.silence_until_s))
+            continue
         events.append(HeardUntil(at_s=said.start_s))
         known = announced.get(said.speaker, Participant(identity=said.speaker))
         speaker = replace(
@@ -257,7 +267,9 @@ def _call_events(model: CaseModel) -> tuple[Event, ...]:
             announced[said.speaker] = speaker
             events.append(speaker)
         final = next(
-            n for n, s in enumerate(model.say[i:], i) if s.final and s.speaker == said.speaker
+            n
+            for n, later in enumerate(model.say[i:], i)
+            if isinstance(later, SaidModel) and later.final and later.speaker == said.speaker
         )
         events.append(
             utterance_from_text(
@@ -268,5 +280,7 @@ def _call_events(model: CaseModel) -> tuple[Event, ...]:
                 is_final=said.final,
             )
         )
-    ends_s = model.ends_s or max(said.end_s for said in model.say)
+    ends_s = model.ends_s or max(
+        said.end_s if isinstance(said, SaidModel) else said.silence_until_s for said in model.say
+    )
     return (*events, CallEnded(at_s=ends_s))

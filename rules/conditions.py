@@ -85,6 +85,15 @@ class LemmaCondition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarCondition:
+    """A sentence, or a part of one, means about what one of the examples means."""
+
+    to: tuple[str, ...]
+    unlike: tuple[str, ...] = ()  # what is closer to one of these does not count
+    min_similarity: float = 0.7  # cosine of embeddings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DigitsCondition:
     """A run of digits of a certain length was said or written."""
 
@@ -181,6 +190,7 @@ Condition = (
     | PhraseCondition
     | RegexCondition
     | LemmaCondition
+    | SimilarCondition
     | DigitsCondition
     | NearCondition
     | SequenceCondition

@@ -24,6 +24,8 @@ MAX_DEPTH = 16
 
 KeyPath = tuple[str | int, ...]
 _TAG = "tag:yaml.org,2002:"
+_SURROGATE = re.compile("[\ud800-\udfff]")  # from an escape such as "\\ud83d"
+_HALF = "half a character (a surrogate escape); write the character itself"
 _INTEGER = re.compile(r"[-+]?[0-9]{1,15}")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 
@@ -162,6 +164,9 @@ class _Builder:
                 self._refuse(key_node, "a key must be plain text; quote it")
                 continue
             key = str(key_node.value)
+            if _SURROGATE.search(key):
+                self._refuse(key_node, _HALF)
+                continue
             place = (*where, key)
             if key in result:
                 self._refuse(key_node, f"key {key!r} is given twice; keep one")
@@ -172,6 +177,8 @@ class _Builder:
 
     def _scalar(self, node: ScalarNode) -> Any:
         text = str(node.value)
+        if _SURROGATE.search(text):  # cannot be written anywhere, and so not hashed either
+            return self._refuse(node, _HALF)
         kind = str(node.tag).removeprefix(_TAG)
         if kind in {"str", "timestamp"}:
             return text

@@ -15,7 +15,7 @@ from typing import Any
 
 from rules import streets
 from rules.codes import CodeListener
-from rules.conditions import DigitsCondition, EntityCondition
+from rules.conditions import DigitsCondition, EntityCondition, SimilarCondition
 from rules.conduct import Conduct, SpeakerConduct, closed, heard
 from rules.detectors import date, expiry
 from rules.detectors.codes import COMPANIONS
@@ -32,6 +32,8 @@ from rules.phrases import MAX_PAUSE_S, Match, PhraseMatcher, phrase_words
 from rules.plan import Node, planned
 from rules.rulebook import Rule, Rulebook, RuleStatus
 from rules.said import SaidWord, before_of, form_of, hull, ranges
+from rules.similarity import MAX_SENTENCE_WORDS, OVERLAP_WORDS, PAUSE_S, Embedder, examples_of
+from rules.similarity import NEAR_MISS_RATIO as NEAR_MISS
 from rules.topics import Label, Mark, Talk, is_label, mark_of, marked, topic_patterns
 from rules.trace import Trace, Verdict
 from rules.types import (
@@ -101,6 +103,7 @@ class Engine:
         statuses: Collection[RuleStatus] = (RuleStatus.ACTIVE,),
         entities: Collection[str] = (),
         trace: Trace | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
         """Compile the rules.
 
@@ -111,6 +114,11 @@ class Engine:
             statuses: Which rules run; shadow rules run only where a caller asks for them.
             entities: Types of personal data to report although no rule asks for them.
             trace: Is told of everything that a condition finds or passes over, for explanations.
+            embedder: Needed where a rule that runs has a `similar` condition.
+
+        Raises:
+            RuleInputError: such a rule, and no embedder; or names are asked for, and the language
+                model is not installed.
         """
         self._trace = trace
         self._plan = planned(
@@ -130,10 +138,11 @@ class Engine:
         self._has_names = not NAME_TYPES.isdisjoint(self._thresholds)
         self._hears_all = self._has_streets or self._has_names
         self._names = NameListener(frozenset(self._thresholds))
+        self._examples = examples_of(self._plan, embedder)
         self._patient = {
             node.rule_index
             for node in self._plan.nodes
-            if isinstance(node.condition, EntityCondition | DigitsCondition)
+            if isinstance(node.condition, EntityCondition | DigitsCondition | SimilarCondition)
             or (node.watcher and node.watcher.on_words)
         }
 
@@ -277,6 +286,8 @@ class _Work:
                 if node.watcher is not None and self._memories.get(node.number) is not None:
                     known = self._memories[node.number]
                     self._done(node, node.watcher.pass_word(known, speaker, ordinal, start_s))
+            if memory.sentence_from is not None:
+                self._pause(memory, speaker, start_s)
             if memory.partials and start_s - recent[-1].word.span.end_s > MAX_PAUSE_S:
                 memory.partials = ()
             memory.partials, matches = step(memory.partials, form.words, ordinal)
@@ -296,6 +307,8 @@ class _Work:
                 self._regexes(memory, speaker)
             if memory.is_open or hears_all or not form.opens_nothing:
                 self._listen(memory, said, talk)
+            if plan.similar:
+                self._go_on(memory, speaker, said)
         self._behaved(utterance)
 
     def _listen(self, memory: OpenHearing, said: SaidWord, talk: Talk) -> None:
@@ -368,7 +381,7 @@ class _Work:
         self._ended = ended
         for speaker in self._speakers:
             idle = self._speakers[speaker]
-            if not (idle.listens() or ended):
+            if not (idle.listens() or idle.sentence_from is not None or ended):
                 continue
             memory = self._opened(speaker)
             talk = self._talk(memory, speaker)
@@ -379,6 +392,7 @@ class _Work:
             memory.codes, also = codes.on_silence(memory.codes, speaker, at_s, talk)
             memory.names, names = called.on_silence(memory.names, at_s)
             self._weigh(memory, (*found, *more, *also, *names))
+            self._pause(memory, speaker, at_s, ended=ended)
             if ended:
                 memory.numbers, found = numbers.on_end(memory.numbers, speaker, at_s, talk)
                 memory.written, more = written.on_end(memory.written, at_s, talk)
@@ -446,6 +460,50 @@ class _Work:
             first, last = found[0] + offset, found[1] + offset
             if self._is_next(node, speaker, first) and self._covers(node, speaker):
                 self._said(node, memory, speaker, first, last, "(a pattern)", 1.0)
+
+    def _go_on(self, memory: OpenHearing, speaker: str | None, said: SaidWord) -> None:
+        """Take a word into the open sentence, which may be over with it."""
+        first = memory.n_words - 1 if memory.sentence_from is None else memory.sentence_from
+        memory.sentence_from = first
+        if said.form.stop:
+            memory.sentence_from = None
+        elif memory.n_words - first == MAX_SENTENCE_WORDS:
+            memory.sentence_from = memory.n_words - OVERLAP_WORDS
+        else:
+            return
+        self._similar(memory, speaker, first, said.word.span.end_s)
+
+    def _pause(
+        self, memory: OpenHearing, speaker: str | None, until_s: float, *, ended: bool = False
+    ) -> None:
+        """End the open sentence if its speaker was silent for long before `until_s`."""
+        if memory.sentence_from is None:
+            return
+        due_s = memory.recent[-1].word.span.end_s + PAUSE_S
+        if ended or until_s > due_s:
+            first, memory.sentence_from = memory.sentence_from, None
+            self._similar(memory, speaker, first, min(due_s, until_s))
+
+    def _similar(self, memory: OpenHearing, speaker: str | None, first: int, at_s: float) -> None:
+        """Hold the sentence that ends with the latest word against the rules' examples."""
+        examples, trace = self._engine._examples, self._engine._trace
+        nodes = [n for n in self._plan.similar if trace is not None or self._covers(n, speaker)]
+        words = [said.word.text for said in memory.places(first, memory.n_words - 1)]
+        if examples is None:
+            return
+        for number, close in examples.compare(words, [node.number for node in nodes]):
+            node = self._plan.nodes[number]
+            excerpt, score = f"like {close.example!r}", max(0.0, min(1.0, close.similarity))
+            start, end = first + close.first, first + close.last
+            if not close.is_met:
+                limit = getattr(node.condition, "min_similarity", 0.0)
+                if close.similarity > limit - NEAR_MISS:
+                    verdict = Verdict.UNLIKE if close.similarity >= limit else Verdict.BELOW_SCORE
+                    self._tell(node, verdict, f"{excerpt}, {close.similarity:.2f}")
+            elif not self._covers(node, speaker):
+                self._tell(node, Verdict.OUT_OF_SCOPE, excerpt)
+            elif self._is_next(node, speaker, start):
+                self._said(node, memory, speaker, start, end, excerpt, score, at_s)
 
     def _is_next(self, node: Node, speaker: str | None, first: int) -> bool:
         """Whether it begins behind what the condition last found with this speaker."""
@@ -577,6 +635,9 @@ class _Work:
             self._engine._trace(node, verdict, excerpt, found)
 
     def _found(self, node: Node, found: Occurrence) -> None:
+        if node.is_metric and found.speaker is not None and not self._covers(node, found.speaker):
+            self._tell(node, Verdict.OUT_OF_SCOPE, found.excerpt, found)
+            return
         self._tell(node, Verdict.FOUND, found.excerpt, found)
         if node.parent is not None:
             above = self._plan.nodes[node.parent]

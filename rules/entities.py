@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from rules import codes, names, streets, written
-from rules.detectors import card, ssn
+from rules.detectors import card, date, ip, ssn
+from rules.detectors.codes import SCORE_CHECKED
 from rules.types import Entity
 
 ENTITY_TYPES: frozenset[str] = (
@@ -12,6 +16,18 @@ ENTITY_TYPES: frozenset[str] = (
 
 NAME_TYPES: frozenset[str] = names.ENTITIES  # found by a model, and only where a rule asks
 KNOWN_TYPES: frozenset[str] = ENTITY_TYPES | NAME_TYPES
+
+# The best score that a value of each type can have: what asks for more finds nothing.
+MAX_SCORES: Mapping[str, float] = MappingProxyType(
+    {
+        **dict.fromkeys(KNOWN_TYPES, 1.0),
+        **dict.fromkeys(codes.ENTITIES - written.ENTITIES, SCORE_CHECKED),
+        **dict.fromkeys(names.ENTITIES, names.SCORE),
+        streets.ENTITY: streets.SCORE_ANNOUNCED,
+        ip.ENTITY: ip.SCORE,
+        date.ENTITY: date.SCORE_DATE,
+    }
+)
 
 _EXCERPTS = {card.ENTITY: card.excerpt, ssn.ENTITY: ssn.excerpt}
 MAX_DOTS = 12

@@ -21,10 +21,12 @@ from rules.conditions import (
     PhraseCondition,
     RegexCondition,
     SequenceCondition,
+    SimilarCondition,
 )
 from rules.engine import Engine
 from rules.plan import Node, planned
 from rules.rulebook import Rule, Rulebook, RuleStatus
+from rules.similarity import Embedder
 from rules.trace import Verdict
 from rules.types import Event
 from rules.watchers.occurrence import Occurrence
@@ -82,19 +84,23 @@ class Explanation:
 
 
 _NO_HIT = {
+    Verdict.UNLIKE: "what was said is closer to a near miss that the rule names",
     Verdict.BELOW_SCORE: "what was found scores too low",
     Verdict.OUT_OF_SCOPE: "it was said by somebody whom the rule passes over",
     Verdict.TAKEN_BACK: "a word before it takes it back",
 }
 
 
-def explain(rule: Rule, events: Sequence[Event], *, timeline: bool) -> Explanation:
+def explain(
+    rule: Rule, events: Sequence[Event], *, timeline: bool, embedder: Embedder | None = None
+) -> Explanation:
     """Feed events to an engine with this one rule and note what its conditions come upon.
 
     Args:
         rule: The rule; its status does not matter.
         events: A call or a sentence, from its start to its end.
         timeline: Whether the events are a whole call with times of its own.
+        embedder: For `similar` conditions.
     """
     findings: dict[int, list[Finding]] = {}
     nodes = planned([rule], timeline=timeline).nodes
@@ -115,7 +121,9 @@ def explain(rule: Rule, events: Sequence[Event], *, timeline: bool) -> Explanati
         )
 
     book = Rulebook(rules=(rule,), packs=(), fingerprint="")
-    engine = Engine(book, timeline=timeline, statuses=tuple(RuleStatus), trace=note)
+    engine = Engine(
+        book, timeline=timeline, statuses=tuple(RuleStatus), trace=note, embedder=embedder
+    )
     state = engine.start()
     for event in events:
         state = engine.feed(state, event).state
@@ -152,6 +160,12 @@ def label(condition: Condition) -> str:
             return f"lemma {_some(condition.any_of)}"
         case RegexCondition():
             return f"regex, {len(condition.any_of)} of them"
+        case SimilarCondition():
+            shown = [repr(text) for text in condition.to[:MAX_SHOWN_PHRASES]]
+            more = len(condition.to) - len(shown)
+            some = ", ".join(shown) + (f" or {more} more" if more else "")
+            unlike = f", and less to {len(condition.unlike)} others" if condition.unlike else ""
+            return f"similar by {condition.min_similarity:g} or more to {some}{unlike}"
         case DigitsCondition():
             return f"digits, {condition.min_digits} to {condition.max_digits}"
         case NearCondition():

@@ -35,6 +35,7 @@ class Hearing(NamedTuple):
     held: tuple[Entity, ...] = ()  # found, but a run of written data is still open around it
     reported: tuple[tuple[int, int, float], ...] = ()  # first and last ordinal, score
     digits: DigitsMemory = NO_DIGITS
+    sentence_from: int | None = None  # ordinal where the open sentence begins
     final_ids: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -54,6 +55,7 @@ class Hearing(NamedTuple):
             held=self.held,
             reported=self.reported,
             digits=self.digits,
+            sentence_from=self.sentence_from,
             final_ids=self.final_ids,
             is_open=self.listens(),
         )
@@ -78,6 +80,7 @@ class OpenHearing:
     held: tuple[Entity, ...]
     reported: tuple[tuple[int, int, float], ...]
     digits: DigitsMemory = field(repr=False)
+    sentence_from: int | None
     final_ids: tuple[str, ...]
     is_open: bool  # what `listens` said after the last word
 
@@ -99,6 +102,7 @@ class OpenHearing:
             held=self.held,
             reported=self.reported,
             digits=self.digits,
+            sentence_from=self.sentence_from,
             final_ids=self.final_ids,
         )
 

@@ -14,18 +14,27 @@ from rules.conditions import (
     AnyCondition,
     Condition,
     LemmaCondition,
-    Phrase,
     PhraseCondition,
     RegexCondition,
+    SimilarCondition,
     needs_whole_call,
     walk,
 )
+from rules.covered import covered_phrases
 from rules.engine import Engine
 from rules.phrases import phrase_words
 from rules.rulebook import Rule, Rulebook, RuleStatus, Scope
 from rules.rulebook import RuleLocation as Location
+from rules.similarity import Embedder
+from rules.unreachable import dead_parts, idle_roles
 
-_WORDY = (PhraseCondition, RegexCondition, LemmaCondition, AnyCondition)  # of words alone
+_WORDY = (
+    PhraseCondition,
+    RegexCondition,
+    LemmaCondition,
+    SimilarCondition,
+    AnyCondition,
+)  # of words alone
 
 
 class Fault(StrEnum):
@@ -33,12 +42,15 @@ class Fault(StrEnum):
 
     NO_HIT_CASE = "no-hit-case"
     NO_NEAR_MISS = "no-near-miss"
+    NO_OWNER = "no-owner"
     NO_REFERENCE = "no-reference"
     DUPLICATE_RULE = "duplicate-rule"
+    IDLE_ROLES = "idle-roles"
     EVERYDAY_TALK = "everyday-talk"
     REPEATED_PHRASE = "repeated-phrase"
     REPORT_ONLY = "report-only"
     SHADOWED_RULE = "shadowed-rule"
+    UNREACHABLE = "unreachable"
     UNREACHABLE_PHRASE = "unreachable-phrase"
     UNUSED = "unused"
     UNUSED_NAME = "unused-name"
@@ -49,7 +61,7 @@ class LintIssue:
     """One fault of one rule."""
 
     fault: Fault
-    rule_id: str  # of a list or macro: the id of its pack
+    rule_id: str  # of a pack, a list or a macro: the id of the pack
     location: Location
     message: str  # "problem; mend"
 
@@ -61,8 +73,16 @@ class LintIssue:
         )
 
 
-def lint(rulebook: Rulebook, cases: Sequence[Case]) -> tuple[LintIssue, ...]:
-    """Look for poor rules; deprecated ones are left alone."""
+def lint(
+    rulebook: Rulebook, cases: Sequence[Case], embedder: Embedder | None = None
+) -> tuple[LintIssue, ...]:
+    """Look for poor rules; deprecated ones are left alone.
+
+    Args:
+        rulebook: The rules.
+        cases: Their cases.
+        embedder: Without it, examples of `similar` conditions are not held against everyday talk.
+    """
     hits = Counter(expected.rule_id for case in cases for expected in case.hit)
     misses = Counter(rule_id for case in cases for rule_id in case.no_hit)
     issues: list[LintIssue] = []
@@ -86,18 +106,36 @@ def lint(rulebook: Rulebook, cases: Sequence[Case]) -> tuple[LintIssue, ...]:
                 "write `live: false` in its scope"
             )
             issues.append(_issue(rule, Fault.REPORT_ONLY, message))
+        issues += [_issue(rule, Fault.UNREACHABLE, message) for message in dead_parts(rule)]
+        idle = idle_roles(rule)
+        if idle is not None:
+            issues.append(_issue(rule, Fault.IDLE_ROLES, idle))
         for part in walk(rule.condition):
             if isinstance(part, PhraseCondition):
-                issues += _phrase_issues(rule, part.any_of)
+                issues += _phrase_issues(rule, part)
     in_use = [rule for rule in rulebook.rules if rule.status is not RuleStatus.DEPRECATED]
     issues += _shadowed(in_use)
-    issues += _everyday(rulebook, in_use)
+    issues += _everyday(rulebook, in_use, embedder)
+    issues += [
+        LintIssue(
+            fault=Fault.NO_OWNER,
+            rule_id=pack.id,
+            location=pack.location,
+            message="the pack has no owner; write under `owner` who answers for it",
+        )
+        for pack in rulebook.packs
+        if pack.owner is None and pack.location is not None
+    ]
     issues += [
         LintIssue(
             fault=Fault.UNUSED_NAME,
             rule_id=unused.pack_id,
             location=unused.location,
-            message=f"no rule uses {unused.kind} {unused.name!r}; use it or remove it",
+            message=(
+                f"only deprecated rules use {unused.kind} {unused.name!r}; write it out in them"
+                if unused.is_retired
+                else f"no rule uses {unused.kind} {unused.name!r}; use it or remove it"
+            ),
         )
         for unused in rulebook.unused
     ]
@@ -108,26 +146,19 @@ def _issue(rule: Rule, fault: Fault, message: str) -> LintIssue:
     return LintIssue(fault=fault, rule_id=rule.id, location=rule.location, message=message)
 
 
-def _phrase_issues(rule: Rule, phrases: Sequence[Phrase]) -> list[LintIssue]:
+def _phrase_issues(rule: Rule, condition: PhraseCondition) -> list[LintIssue]:
     issues: list[LintIssue] = []
     strict: dict[tuple[str, ...], str] = {}  # phrases that hit by themselves, gaps or not
-    for phrase in phrases:
+    for phrase in condition.any_of:
         words = phrase_words(phrase.text)
         if words in strict:
             message = f"phrase {phrase.text!r} reads like {strict[words]!r}; remove one"
             issues.append(_issue(rule, Fault.REPEATED_PHRASE, message))
         strict.setdefault(words, phrase.text)
-    for phrase in phrases:
-        if phrase.slop:
-            continue  # with gaps it may hit where the shorter one does not
-        words = phrase_words(phrase.text)
-        parts = {words[a:b] for a in range(len(words)) for b in range(a + 1, len(words) + 1)} - {
-            words
-        }
-        within = sorted(strict[part] for part in parts if part in strict)
-        if within:
-            message = f"phrase {phrase.text!r} always comes after {within[0]!r} hit; remove it"
-            issues.append(_issue(rule, Fault.UNREACHABLE_PHRASE, message))
+    unless = frozenset(word for said in condition.unless_before for word in phrase_words(said))
+    for covered, within in covered_phrases(condition.any_of, unless):
+        message = f"phrase {covered!r} always comes after {within!r} hit; remove it"
+        issues.append(_issue(rule, Fault.UNREACHABLE_PHRASE, message))
     return issues
 
 
@@ -171,13 +202,26 @@ def everyday_talk() -> tuple[str, ...]:
     return tuple(text.splitlines())
 
 
-def _everyday(rulebook: Rulebook, rules: Sequence[Rule]) -> Iterator[LintIssue]:
+def _everyday(
+    rulebook: Rulebook, rules: Sequence[Rule], embedder: Embedder | None
+) -> Iterator[LintIssue]:
     wordy = tuple(
-        replace(rule, scope=Scope()) for rule in rules if isinstance(rule.condition, _WORDY)
+        replace(rule, scope=Scope())
+        for rule in rules
+        if isinstance(rule.condition, _WORDY)
+        and (
+            embedder is not None
+            or not any(isinstance(part, SimilarCondition) for part in walk(rule.condition))
+        )
     )
     if not wordy:
         return
-    engine = Engine(replace(rulebook, rules=wordy), timeline=False, statuses=set(RuleStatus))
+    engine = Engine(
+        replace(rulebook, rules=wordy),
+        timeline=False,
+        statuses=set(RuleStatus),
+        embedder=embedder,
+    )
     hit: dict[str, str] = {}
     for sentence in everyday_talk():
         state = engine.start()
@@ -188,5 +232,8 @@ def _everyday(rulebook: Rulebook, rules: Sequence[Rule]) -> Iterator[LintIssue]:
                 hit.setdefault(found.rule_id, sentence)
     for rule in rules:
         if rule.id in hit:
-            message = f"hits everyday talk ({hit[rule.id]!r}); make the phrase longer"
+            mend = "make the phrase longer"
+            if any(isinstance(part, SimilarCondition) for part in walk(rule.condition)):
+                mend = "raise min_similarity, or put such a sentence under `unlike`"
+            message = f"hits everyday talk ({hit[rule.id]!r}); {mend}"
             yield _issue(rule, Fault.EVERYDAY_TALK, message)

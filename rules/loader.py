@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rules.conditions import Condition
-from rules.document import Document, read_document
+from rules.document import Document, KeyPath, read_document
 from rules.errors import Problem, RuleLoadError
 from rules.resolution import LoadedPack, Resolver
 from rules.rulebook import (
@@ -74,6 +74,7 @@ def load_rulebook(paths: Sequence[Path] = ()) -> Rulebook:
                 version=pack.model.version,
                 owner=pack.model.owner,
                 locale=pack.model.locale,
+                location=_location(pack.document, ("pack",)),
             )
             for pack in sorted(packs, key=lambda found: found.model.pack)
         ),
@@ -97,15 +98,21 @@ def _imported(packs: Sequence[LoadedPack], paths: Sequence[Path]) -> Iterator[Lo
             yield LoadedPack(document, model)
 
 
+def _location(document: Document, where: KeyPath) -> RuleLocation:
+    line, column = document.values[where]
+    return RuleLocation(path=document.path, line=line, column=column)
+
+
 def _unused(packs: Sequence[LoadedPack], resolver: Resolver) -> Iterator[UnusedName]:
     for pack in packs:
         if not pack.model.rules:
             continue  # a library: its users may not be loaded now
-        for kind, name in resolver.unused(pack):
+        for kind, name, is_retired in resolver.unused(pack):
             line, column = pack.document.keys[f"{kind}s", name]
             yield UnusedName(
                 kind=kind,
                 name=name,
+                is_retired=is_retired,
                 pack_id=pack.model.pack,
                 location=RuleLocation(path=pack.document.path, line=line, column=column),
             )

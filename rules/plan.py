@@ -20,6 +20,7 @@ from rules.conditions import (
     PhraseCondition,
     RegexCondition,
     SequenceCondition,
+    SimilarCondition,
 )
 from rules.patterns import RegexLeaf
 from rules.phrases import Pattern, phrase_words
@@ -43,6 +44,11 @@ class Node:
     in_scope: bool  # whether the rule's scope says whose words count here
     watcher: Watcher | None  # None for conditions without parts
 
+    @property
+    def is_metric(self) -> bool:
+        """Whether it measures conduct: its watcher knows no scope."""
+        return isinstance(self.condition, MetricCondition)
+
 
 @dataclass(slots=True)
 class Plan:
@@ -54,6 +60,7 @@ class Plan:
     unless_before: dict[int, frozenset[str]] = field(default_factory=dict)
     entities: list[Node] = field(default_factory=list)
     digits: list[Node] = field(default_factory=list)
+    similar: list[Node] = field(default_factory=list)
     regexes: list[RegexLeaf] = field(default_factory=list)
     on_time: list[Node] = field(default_factory=list)
     on_words: list[Node] = field(default_factory=list)
@@ -127,6 +134,8 @@ def _add(
                 )
         case RegexCondition():
             plan.regexes.append(RegexLeaf(number, condition))
+        case SimilarCondition():
+            plan.similar.append(node)
         case DigitsCondition():
             plan.digits.append(node)
         case MetricCondition():

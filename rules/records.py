@@ -15,6 +15,7 @@ from rules.engine import Engine
 from rules.entities import ENTITY_TYPES
 from rules.errors import RuleInputError
 from rules.rulebook import Rulebook
+from rules.similarity import Embedder
 from rules.types import CallEnded, Entity, Event, HeardUntil, Hit, Span, utterance_from_text
 
 
@@ -149,11 +150,15 @@ class Scanner:
     sentence: Engine
 
     @classmethod
-    def of(cls, rulebook: Rulebook) -> Self:
-        """Compile a rule book."""
+    def of(cls, rulebook: Rulebook, embedder: Embedder | None = None) -> Self:
+        """Compile a rule book.
+
+        Raises:
+            RuleInputError: a rule needs a model that is not there.
+        """
         return cls(
-            Engine(rulebook, entities=ENTITY_TYPES),
-            Engine(rulebook, timeline=False, entities=ENTITY_TYPES),
+            Engine(rulebook, entities=ENTITY_TYPES, embedder=embedder),
+            Engine(rulebook, timeline=False, entities=ENTITY_TYPES, embedder=embedder),
         )
 
     def scan(self, record: Record, *, show_values: bool = False) -> dict[str, Any]:

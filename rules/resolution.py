@@ -25,6 +25,7 @@ from rules.conditions import (
     RegexCondition,
     SequenceCondition,
     Side,
+    SimilarCondition,
     Step,
 )
 from rules.document import Document, KeyPath
@@ -35,6 +36,7 @@ from rules.schema import (
     AbsentModel,
     AllModel,
     ConditionModel,
+    ExampleModel,
     NotModel,
     PackModel,
     PhraseModel,
@@ -44,6 +46,7 @@ from rules.versions import in_range
 
 MAX_CONDITIONS = 200  # in one rule, macros written out
 MAX_PHRASES = 20_000  # the same
+MAX_EXAMPLES = 500  # of one `similar` condition, lists written out
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Resolver:
         self._names: dict[str, _Names] = {}
         self._problems: list[Problem] = []
         self._used: set[tuple[str, str, str]] = set()  # (pack, "list" or "macro", name)
+        self._retired: set[tuple[str, str, str]] = set()  # the same of deprecated rules
+        self._is_retired = False  # whether the rule that is written out is deprecated
         self._n_conditions = 0
         self._n_phrases = 0
 
@@ -86,7 +91,10 @@ class Resolver:
         names = self._names_of(pack)
         found: list[Condition | None] = []
         for i, rule in enumerate(pack.model.rules):
+            status = rule.status or pack.model.defaults.status
+            self._is_retired = status == "deprecated"
             found.append(self._whole(pack, names, rule.when, ("rules", i, "when")))
+        self._is_retired = False
         for name, model in pack.model.macros.items():
             # A macro that nobody uses is checked as well.
             self._whole(pack, names, model, ("macros", name))
@@ -175,6 +183,13 @@ class Resolver:
             return LemmaCondition(
                 any_of=self._phrases(names, model.lemma.any_of, (*where, "lemma", "any_of"))
             )
+        if model.similar is not None:
+            similar = model.similar
+            return SimilarCondition(
+                to=self._examples(names, similar.to, (*where, "similar", "to")),
+                unlike=self._examples(names, similar.unlike, (*where, "similar", "unlike")),
+                min_similarity=similar.min_similarity,
+            )
         if model.digits is not None:
             digits = model.digits
             return DigitsCondition(
@@ -231,7 +246,7 @@ class Resolver:
         if name in within:
             raise _Fault(where, f"macro {name} uses itself; write it out")
         home, model = names.macros[name]
-        self._used.add((home.model.pack, "macro", name))
+        self._note((home.model.pack, "macro", name))
         if home is pack:
             return self._condition(pack, names, model, ("macros", name), (*within, name))
         try:
@@ -297,16 +312,7 @@ class Resolver:
     ) -> tuple[Phrase, ...]:
         phrases: list[Phrase] = []
         for i, model in enumerate(models):
-            texts: Sequence[str] = (model.text or "",)
-            if model.list_ is not None:
-                path: KeyPath = (*where, i, "list")
-                if model.list_ not in names.lists:
-                    raise _Fault(path, _unknown("list", model.list_, names.lists))
-                texts = names.lists[model.list_]
-                self._used.add(("", "list", model.list_))
-                for text in texts:
-                    if not phrase_words(text):
-                        raise _Fault(path, f"list {model.list_} has an entry without a word")
+            texts = self._texts(names, model, (*where, i))
             self._n_phrases += len(texts)
             if self._n_phrases > MAX_PHRASES:
                 raise _Fault(where, f"more than {MAX_PHRASES} phrases; split the rule")
@@ -316,17 +322,45 @@ class Resolver:
             ]
         return tuple(phrases)
 
-    def unused(self, pack: LoadedPack) -> Iterator[tuple[str, str]]:
-        """Lists and macros of a pack that no condition used, as (kind, name).
+    def _examples(
+        self, names: _Names, models: Sequence[ExampleModel], where: KeyPath
+    ) -> tuple[str, ...]:
+        found = [text for i, m in enumerate(models) for text in self._texts(names, m, (*where, i))]
+        if len(found) > MAX_EXAMPLES:
+            raise _Fault(where, f"more than {MAX_EXAMPLES} examples; split the rule")
+        return tuple(dict.fromkeys(found))
+
+    def _texts(
+        self, names: _Names, model: PhraseModel | ExampleModel, where: KeyPath
+    ) -> Sequence[str]:
+        """The text of a phrase or an example, or those of the list that it names."""
+        if model.list_ is None:
+            texts: Sequence[str] = (model.text or "",)
+            if not phrase_words(texts[0]):
+                raise _Fault(where, "a text without a word; write some")
+            return texts
+        path: KeyPath = (*where, "list")
+        if model.list_ not in names.lists:
+            raise _Fault(path, _unknown("list", model.list_, names.lists))
+        self._note(("", "list", model.list_))
+        for text in names.lists[model.list_]:
+            if not phrase_words(text):
+                raise _Fault(path, f"list {model.list_} has an entry without a word")
+        return names.lists[model.list_]
+
+    def _note(self, used: tuple[str, str, str]) -> None:
+        (self._retired if self._is_retired else self._used).add(used)
+
+    def unused(self, pack: LoadedPack) -> Iterator[tuple[str, str, bool]]:
+        """Lists and macros of a pack that no rule in force uses: kind, name, any use at all.
 
         Only known after the conditions of all packs were written out.
         """
-        for name in pack.model.lists:
-            if ("", "list", name) not in self._used:
-                yield "list", name
-        for name in pack.model.macros:
-            if (pack.model.pack, "macro", name) not in self._used:
-                yield "macro", name
+        names = [("list", "", name) for name in pack.model.lists]
+        names += [("macro", pack.model.pack, name) for name in pack.model.macros]
+        for kind, home, name in names:
+            if (home, kind, name) not in self._used:
+                yield kind, name, (home, kind, name) in self._retired
 
 
 def _roles(names: Sequence[str]) -> tuple[Role, ...]:

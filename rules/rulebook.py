@@ -92,14 +92,16 @@ class PackInfo:
     version: int
     owner: str | None = None  # who answers for it
     locale: str | None = None  # BCP 47, such as en-US; None = any
+    location: RuleLocation | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnusedName:
-    """A list or a macro that no rule uses."""
+    """A list or a macro that no rule uses, or only deprecated ones."""
 
     kind: str  # "list" or "macro"
     name: str
+    is_retired: bool = False  # deprecated rules use it
     pack_id: str
     location: RuleLocation
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from rules.entities import KNOWN_TYPES
 from rules.linear_regex import fault_of_pattern
 from rules.phrases import phrase_words
+from rules.short_forms import (
+    StrictModel,
+    examples_short_form,
+    one_or_many,
+    phrases_short_form,
+    short_form,
+)
 from rules.versions import fault_of_range
 
 RULE_ID = r"^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)+$"
@@ -41,74 +36,6 @@ MetricName = Literal[
 ]
 
 
-class StrictModel(BaseModel):
-    """Refuses unknown keys and values of another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-@dataclass(frozen=True, slots=True, eq=False)  # hashed by identity: a schema is a dict
-class ShortForm:
-    """Lets something shorter stand for a value, and says so in the JSON Schema.
-
-    `key` names the one key of a mapping whose value may stand alone; `shorter` is the schema of
-    what may be written where that cannot be looked up; neither: an item of the list alone.
-    """
-
-    written_out: Callable[[Any], Any]
-    key: str = ""
-    shorter: JsonSchemaValue | None = None
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return no_info_before_validator_function(self.written_out, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        written = handler(core)
-        if self.shorter is not None:
-            return {"anyOf": [written, self.shorter]}
-        if not self.key:
-            return {"anyOf": [written, written["items"]]}
-        return {"anyOf": [written, handler.resolve_ref_schema(written)["properties"][self.key]]}
-
-
-def short_form(key: str, *shorter: str) -> ShortForm:
-    """Let a value stand for a mapping with this one key.
-
-    `shorter` are its JSON types, where the mapping holds itself and its schema is not made yet.
-    """
-
-    def written_out(value: Any) -> Any:
-        return value if isinstance(value, dict) else {key: value}
-
-    return ShortForm(written_out, key, {"type": list(shorter)} if shorter else None)
-
-
-def _phrases_written_out(value: Any) -> Any:
-    if isinstance(value, dict) and not {"text", "list"} & value.keys():
-        return value
-    return {"any_of": value}
-
-
-phrases_short_form = ShortForm(
-    _phrases_written_out,
-    shorter={
-        "anyOf": [
-            {"type": ["string", "array"]},
-            {"type": "object", "anyOf": [{"required": ["text"]}, {"required": ["list"]}]},
-        ]
-    },
-)
-
-
-def _list_from_one(value: Any) -> Any:
-    return [value] if isinstance(value, str | dict) else value
-
-
-one_or_many = ShortForm(_list_from_one)
 Name = Annotated[str, Field(pattern=NAME, max_length=60)]
 Word = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^\S+$")]
 
@@ -192,6 +119,40 @@ class LemmaModel(StrictModel):
 
     any_of: Annotated[list[PhraseItem], one_or_many] = Field(
         min_length=1, max_length=MAX_PHRASES, description="The phrases, in any inflection."
+    )
+
+
+class ExampleModel(StrictModel):
+    """An example sentence; short form: just its text."""
+
+    text: str | None = Field(None, min_length=1, max_length=300, description="A whole sentence.")
+    list_: Name | None = Field(
+        None, alias="list", description="Instead of `text`: every entry of this list."
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> ExampleModel:
+        if (self.text is None) == (self.list_ is None):
+            raise ValueError("an example needs exactly one of the keys text and list")
+        return self
+
+
+ExampleItems = Annotated[list[Annotated[ExampleModel, short_form("text", "string")]], one_or_many]
+
+
+class SimilarModel(StrictModel):
+    """Condition: somebody means what examples say; short form: an example or a list of them."""
+
+    to: ExampleItems = Field(
+        min_length=1, max_length=200, description="Sentences that mean what to look for."
+    )
+    unlike: ExampleItems = Field(
+        default_factory=list,
+        max_length=200,
+        description="Near misses: what comes closer to one of them does not count.",
+    )
+    min_similarity: float = Field(
+        0.7, ge=0.3, le=1, description="How close: 1 is the same sentence."
     )
 
 
@@ -356,6 +317,9 @@ class ConditionModel(StrictModel):
     )
     lemma: Annotated[LemmaModel, phrases_short_form] | None = Field(
         None, description="A phrase is said in any inflection."
+    )
+    similar: Annotated[SimilarModel, examples_short_form] | None = Field(
+        None, description="Something is said that means the same."
     )
     digits: Annotated[DigitsModel, short_form("min")] | None = Field(
         None, description="A run of digits is said."

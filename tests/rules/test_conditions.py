@@ -389,3 +389,14 @@ def test_any_split_gives_the_same_hits(
         return sorted((h.rule_id, str(h.speaker), h.span, h.score, h.at_s) for h in hits)
 
     assert shown([*split, ended]) == shown([*whole, ended])
+
+
+@pytest.mark.parametrize(("by", "n_hits"), [("a", 1), ("c", 0)])
+def test_a_measure_is_of_those_in_scope(
+    write_pack: Write, feed_all: Feed, by: str, n_hits: int
+) -> None:
+    """Roles of the scope count for measures of a speaker as well."""
+    extra = "    scope: {roles: [agent], live: false}\n"
+    when = "{metric: {name: talk_ratio, above: 0.5}}"
+    events = [said("hello there how are you", 1, by=by)]
+    assert len(times(write_pack, feed_all, when, events, extra)) == n_hits

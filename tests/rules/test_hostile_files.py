@@ -44,6 +44,10 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         pytest.param(b"\xff\xfe\x00", "1:1: not UTF-8 text", id="bytes"),
         pytest.param(b"!!python/object/apply:os.system [x]", "a.yaml:1:", id="code"),
         pytest.param(b"", "expected a mapping", id="empty"),
+        pytest.param(
+            RULE.replace("T,", r'"\ud83d\ude00",').encode(), "4:22: half a character", id="halves"
+        ),
+        pytest.param(rb'"\ud83d": x', "1:1: half a character", id="half a key"),
     ],
 )
 def test_hostile_file(tmp_path: Path, raw: bytes, problem: str) -> None:

@@ -51,7 +51,11 @@ def test_every_fault_is_found(tmp_path: Path) -> None:
         ("a.poor", Fault.UNREACHABLE_PHRASE),
         ("a.poor", Fault.UNREACHABLE_PHRASE),
         ("a.poor", Fault.UNREACHABLE_PHRASE),
+        ("a.b", Fault.NO_OWNER),
     ]
+    assert str(issues[-1]).endswith(
+        "a.yaml:1:7: a.b: the pack has no owner; write under `owner` who answers for it [no-owner]"
+    )
     assert str(issues[0]).endswith(
         "a.yaml:4:5: a.poor: no case hits it; add one under `hit` [no-hit-case]"
     )

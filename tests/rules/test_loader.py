@@ -131,8 +131,8 @@ def test_a_file_given_twice_is_loaded_once(tmp_path: Path) -> None:
             RULE.replace("{phrase: {any_of: [x]}}", "{}"),
             [
                 "8:11: a condition needs exactly one of the keys pii, named_entity, phrase, regex, "
-                "lemma, digits, near, sequence, absent, all, any, not, count, metric, macro; "
-                "see docs/rule-language.md"
+                "lemma, similar, digits, near, sequence, absent, all, any, not, count, metric, "
+                "macro; see docs/rule-language.md"
             ],
         ),
         (
@@ -187,11 +187,19 @@ def test_folders_without_rules_and_case_files_are_refused(tmp_path: Path) -> Non
         ("{say: hi, hit: a.c, no_hit: a.c}", "a rule stands under both `hit` and `no_hit`"),
         ("{say: hi, hit: a.c, ends_s: 4}", "`ends_s` needs a call"),
         ("{say: [{speaker: a, start_s: 2, end_s: 1, text: x}], hit: a.c}", "end_s must be later"),
+        ("{say: [{silence_until_s: 9}], hit: a.c}", "somebody must say something"),
+        ("{say: [SAID, {silence_until_s: 2}], hit: a.c}", "must be later than what comes before"),
+        ("{say: [{silence_until_s: 3}, SAID], hit: a.c}", "somebody speaks before"),
+        ("{say: [SAID, {silence_until_s: 9}], ends_s: 5, hit: a.c}", "last words or silence"),
+        ("{say: [SAID, {silence_until_s: 9, text: x}], hit: a.c}", "known here: silence_until_s"),
+        ("{say: [SAID, {silence_until_s: long}], hit: a.c}", "silence_until_s: input should be"),
+        ("{say: [{speaker: a, txt: x}], hit: a.c}", "unknown key 'txt'; did you mean 'text'?"),
     ],
 )
 def test_problems_of_cases(tmp_path: Path, case: str, problem: str) -> None:
     """Cases are checked as strictly as rules."""
     (tmp_path / "a.yaml").write_text(RULE)
+    case = case.replace("SAID", "{speaker: a, start_s: 2, end_s: 4, text: x}")
     (tmp_path / "a.cases.yaml").write_text(f"cases:\n  - {case}\n")
     with pytest.raises(RuleLoadError) as caught:
         load_cases([tmp_path], load_rulebook([tmp_path]))

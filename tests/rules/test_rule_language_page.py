@@ -30,6 +30,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "A phrase has these keys:": schema.PhraseModel,
     "### `regex`": schema.RegexModel,
     "### `lemma`": schema.LemmaModel,
+    "### `similar`": schema.SimilarModel,
+    "An example has these keys:": schema.ExampleModel,
     "### `digits`": schema.DigitsModel,
     "### `near`": schema.NearModel,
     "### `sequence`": schema.SequenceModel,
@@ -45,6 +47,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "Keys of a hit that must come:": case_schema.ExpectedHitModel,
     "Keys of personal data that must be found:": case_schema.ExpectedEntityModel,
     "Keys of what is said in a call:": case_schema.SaidModel,
+    "In place of words, a call may hold silence:": case_schema.SilenceModel,
 }
 
 
