@@ -2,11 +2,11 @@
 
 Usage: python tests/benchmarks/bench_detectors.py [--rounds N] [--presidio-python PYTHON]
 
-Three kinds of sentences, each with a row of its own: talk of calls, nearly all of it harmless; calls
-in which every other line dictates a number or an address; and written sentences, nearly all of
-which hold personal data. Ours is the engine with all nine types in one process, which keeps what it
-knows of ordinary words and nothing of words with digits. Presidio (presidio-analyzer 2.2 with
-spaCy's en_core_web_sm) runs in its own environment:
+Three kinds of sentences, each with a row of its own: talk of calls, nearly all of it harmless;
+calls in which every other line dictates a number or an address; and written sentences, nearly all
+of which hold personal data. Ours is the engine with all nine types in one process, which keeps
+what it knows of ordinary words and nothing of words with digits. Presidio (presidio-analyzer 2.2
+with spaCy's en_core_web_sm) runs in its own environment:
 
     python -m venv presidio-venv
     presidio-venv/bin/pip install presidio-analyzer
