@@ -321,12 +321,21 @@ def _is_plain(last: Token, said: SaidWord) -> bool:
     return said.form.opens_number and last.kind is not Kind.CORRECTION
 
 
+_ONE_BY_ONE = frozenset({Kind.UNIT, Kind.OH, Kind.FILLER, Kind.SEPARATOR})
+_IN_GROUPS = frozenset({Kind.DIGITS, Kind.FILLER, Kind.SEPARATOR})
+
+
 def _is_of_no_length(memory: NumberMemory) -> bool:
-    """Whether written digits are too many or too few for what counts unannounced."""
+    """Whether digits are too many or too few for what counts unannounced.
+
+    Only where they can be counted without reading them, and where no number begins within them.
+    """
+    kinds = {token.kind for token in memory.run}
     return (
         memory.n_digits < card.MIN_DIGITS
         and memory.n_digits != ssn.N_DIGITS
-        and all(token.kind is Kind.DIGITS and not token.paused for token in memory.run)
+        and (kinds <= _ONE_BY_ONE or kinds <= _IN_GROUPS)
+        and not any(token.paused for token in memory.run)
         and not any(token.stop for token in memory.run[:-1])
     )
 
