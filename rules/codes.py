@@ -97,7 +97,7 @@ class CodeListener:
         opens = form.opens_code or (
             form.opens_announced and topics(said.ordinal, said.word.span.start_s) is not None
         )
-        if self._types and opens:
+        if self._types and opens and said.code_pieces(before)[0].kind is not Kind.BREAK:
             return CodeMemory((said,), before=before, spent=memory.spent, past=memory.past), found
         return memory, found
 

@@ -7,6 +7,7 @@ sooner, so how words were cut into utterances changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 from rules.candidates import Candidate, candidates
@@ -321,6 +322,14 @@ def _is_plain(last: Token, said: SaidWord) -> bool:
     return said.form.opens_number and last.kind is not Kind.CORRECTION
 
 
+def _unmerged(run: Sequence[Token]) -> Iterator[int]:
+    """Where "ninety four" may be 90 and 4."""
+    for i, (token, following) in enumerate(pairwise(run)):
+        pair = token.kind is Kind.TENS and following.kind is Kind.UNIT
+        if pair and not (token.comma or following.joined or following.value == "0"):
+            yield i
+
+
 _ONE_BY_ONE = frozenset({Kind.UNIT, Kind.OH, Kind.FILLER, Kind.SEPARATOR})
 _IN_GROUPS = frozenset({Kind.DIGITS, Kind.FILLER, Kind.SEPARATOR})
 
@@ -354,6 +363,11 @@ def _possible(
     if moment is not Moment.WORD and has_sums(memory.run):
         for candidate in candidates(read(memory.run, sums=False)):
             yield memory.run, candidate, Moment.WORD  # a check digit must bear it out
+    if moment is not Moment.WORD:
+        for i in _unmerged(memory.run):
+            apart = (*memory.run[:i], memory.run[i]._replace(comma=True), *memory.run[i + 1 :])
+            for candidate in candidates(read(apart)):
+                yield apart, candidate, Moment.PAIRS
     # Digits in several goes: "first four are …, the next four …". Only what is complete and of
     # valid form counts, which is what `Moment.WORD` and `Moment.PIECES` ask of a candidate.
     tokens = memory.run

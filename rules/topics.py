@@ -152,7 +152,10 @@ def _topics() -> Mapping[str, Topic]:
                 named = " ".join(f"{before} of {whose} {of}".split())
                 topics[named] = Topic.SSN_LAST4
                 topics[f"{before} {of}"] = Topic.SSN_LAST4
+    topics |= dict.fromkeys(_LAST4_BEFORE, Topic.LAST_FOUR)
     for of in _LAST4_OF:
+        for before in _LAST4_BEFORE:
+            topics[f"{of}'s {before}"] = Topic.SSN_LAST4
         for ends in ("ends in", "ends with", "ending in", "ending with"):
             topics[f"{of} {ends}"] = Topic.SSN_LAST4
     for what in _NUMBERED.split():
@@ -206,6 +209,8 @@ _NARROWING_WORDS = 5
 
 def marked(marks: tuple[Mark, ...], mark: Mark) -> tuple[Mark, ...]:
     """The marks of a speaker with one more: "the code on my amex" goes on being about the code."""
+    if mark.topic is Topic.LAST_FOUR:
+        return marks  # nobody said of what
     if mark.topic is Topic.NOTHING:
         return tuple(known for known in marks if known.ordinal < mark.first)
     last = marks[-1] if marks else None
@@ -256,11 +261,18 @@ class Talk:
                 nearest, topic = rank, mark.topic
         return topic
 
+    def named(self, mark: Mark) -> Mark:
+        """A mark by the speaker; "the last four" are those of the number that was talked of."""
+        if mark.topic is Topic.LAST_FOUR and self(mark.first, mark.end_s) in _WITH_LAST_FOUR:
+            return mark._replace(topic=Topic.SSN_LAST4)
+        return mark
+
     def are_of(self, topics: frozenset[Topic]) -> bool:
         """Whether any of these has been talked about lately."""
         return any(mark.topic in topics for mark in (*self.own, *self.others))
 
 
+_WITH_LAST_FOUR = frozenset({Topic.SSN, Topic.SSN_LAST4})
 _OTHERS = frozenset({Topic.OTHER, Topic.THING})
 _LABEL_STARTS = frozenset({"is", "that's", "that", "it's", "was", "as", "for", "are", "which"})
 _LABEL_WORDS = _LABEL_STARTS | {

@@ -112,6 +112,7 @@ class Work:
                 topical = [m for m in matches if m.pattern.owner == TOPIC_OWNER]
                 mark = mark_of(topical, word.span.end_s)
                 if mark is not None:
+                    mark = talk.named(mark)
                     memory.marks = talk.own = marked(memory.marks, mark)
                     self._label(memory, speaker, mark)
                 if len(topical) < len(matches):

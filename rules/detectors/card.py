@@ -77,13 +77,15 @@ def judge(candidate: Candidate, topic: Topic | None, moment: Moment) -> Judgemen
             return None
         if not usual and not (candidate.whole and moment is not Moment.PIECES):
             return None
+        if moment is Moment.PAIRS and not (about_card and usual and candidate.whole):
+            return None
         score = SCORE_PIECES if moment is Moment.PIECES else SCORE_BARE
         if about_card:
             score = SCORE_EXPECTED
         elif topic is not None and topic not in _NO_REASON_AGAINST:
             score = SCORE_AGAINST
         return Judgement(candidate=candidate, value=value, score=score)
-    if about_card and candidate.whole and moment not in {Moment.WORD, Moment.PIECES}:
+    if about_card and candidate.whole and moment in {Moment.PAUSE, Moment.CLOSED}:
         return _near(candidate, allowed, topic, moment)
     return None
 

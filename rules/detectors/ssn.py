@@ -38,6 +38,8 @@ def judge(candidate: Candidate, topic: Topic | None, moment: Moment) -> Judgemen
         return None
     grouped = grouped_as_ssn(candidate.groups)
     expected = topic in EXPECTED
+    if moment is Moment.PAIRS and not (expected and _has_pair_in_the_middle(candidate)):
+        return None
     if moment is Moment.WORD and not (grouped and expected and candidate.at_end):
         return None
     if not expected and (not grouped or moment is Moment.PIECES):
@@ -58,6 +60,12 @@ def _near(candidate: Candidate, topic: Topic | None, moment: Moment) -> bool:
         and candidate.groups != _PHONE_GROUPS
         and not candidate.value.startswith(_NEVER_ISSUED)
     )
+
+
+def _has_pair_in_the_middle(candidate: Candidate) -> bool:
+    """Whether the fourth and fifth digit were one word, such as "ninety"."""
+    fourth, fifth = candidate.digits[3:5]
+    return fourth.first == fifth.first and candidate.whole
 
 
 def grouped_as_ssn(groups: tuple[int, ...]) -> bool:

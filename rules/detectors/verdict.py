@@ -36,6 +36,7 @@ class Topic(StrEnum):
     NRIC = "nric"
     IBAN = "iban"
     BIRTH = "birth"
+    LAST_FOUR = "last_four"  # of what was talked about before
     FIRST_FOUR = "first_four"  # "the first four are …": weak, as the next two are
     NUMBER = "number"  # somebody's number, most likely that of a telephone
     THING = "thing"  # an order, a ticket
@@ -48,6 +49,7 @@ class Moment(StrEnum):
 
     WORD = "word"  # a word came; more digits may follow
     PAUSE = "pause"  # a short silence; more digits may follow
+    PAIRS = "pairs"  # a closed run, with "ninety four" read as 90 and 4
     PIECES = "pieces"  # the number was said in several goes
     CLOSED = "closed"  # the speaker went on to something else, or was silent for long
 

@@ -120,6 +120,17 @@ def test_harmless(engine: Engine, feed_all: Feed, text: str) -> None:
     assert [f for f in values(found_in(engine, feed_all, text))] == []
 
 
+def test_the_last_four_of_what_was_asked_for(engine: Engine, feed_all: Feed) -> None:
+    """The last four digits are personal data where a social security number was talked of."""
+    for asked, expected in (("your social", [("US_SSN_LAST4", "4399")]), ("your order", [])):
+        events = [
+            said(f"can you confirm {asked}, please?", 0.0, "agent"),
+            said("the last four are four three nine nine", 3.0, "customer"),
+            CallEnded(at_s=60.0),
+        ]
+        assert values(feed_all(engine, events)[1]) == expected
+
+
 def test_a_short_number_waits_for_its_rest(engine: Engine, feed_all: Feed) -> None:
     """Twelve digits of a card are told as incomplete only when the rest does not come."""
     first = "my card number is five one zero zero three nine nine eight nine nine zero eight"
