@@ -24,8 +24,8 @@ from realtime.clock import CallClock
 from realtime.inference import METHOD, MODELS_DIR_VARIABLE, register_runner
 from realtime.ledger import CallLedger
 from realtime.observer import RoomObserver, call_start
-from realtime.recognition import SharedRecogniser
 from realtime.recorder import put_away_orphans
+from realtime.speech_client import SharedRecogniser
 from realtime.webhook import WebhookPump
 from rules.loader import load_rulebook
 from rules.rulebook import Rulebook

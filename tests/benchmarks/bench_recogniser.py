@@ -25,10 +25,11 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from speech.audio import decode  # noqa: E402 - the path comes first
+from speech.live_whisper import LiveWhisper  # noqa: E402
 from speech.models import find_model  # noqa: E402
 from speech.vad import LIVE as LIVE_VAD  # noqa: E402
 from speech.vad import VadModel, speech_ranges  # noqa: E402
-from speech.whisper import LIVE, FasterWhisper  # noqa: E402
+from speech.whisper import LIVE  # noqa: E402
 
 MODEL_ID = "faster-whisper-tiny.en"
 THREADS = 2
@@ -59,7 +60,7 @@ def main() -> None:
     models_dir = user_cache_path("earmark") / "models"
     folder = find_model(MODEL_ID, models_dir)
     vad = VadModel(find_model("silero-vad", models_dir))
-    ours = FasterWhisper(folder, LIVE, name=MODEL_ID, cpu_threads=THREADS)
+    ours = LiveWhisper(folder, LIVE, name=MODEL_ID, cpu_threads=THREADS)
     plain = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=THREADS)
 
     def defaults(samples: NDArray[np.float32]) -> list[Any]:
