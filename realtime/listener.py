@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from realtime.ear import Ear, Segment
 from realtime.errors import RecognitionDropped, RecognitionError
-from realtime.recognition import AsyncRecogniser
+from realtime.recognition import AsyncRecogniser, Guesses
 from realtime.session import CallSession
 from realtime.ticket import Ticket
 from rules.types import Span
@@ -66,7 +66,7 @@ class _Guess:
     """A pass over a piece of speech that may not be over."""
 
     segment: Segment
-    at_pause: bool
+    is_whole: bool  # the speaker paused behind it: should the pause go on, it is the whole piece
     ticket: Ticket
     is_begun: bool = False
     is_final: bool = False  # its piece ended with it: the words are the final ones
@@ -234,14 +234,22 @@ class Listener:
         guess = self._last_guess
         if guess is not None and guess.segment.index == segment.index:
             self._last_guess = None  # one that still waits in line is not begun any more
-        if guess is not None and guess.is_begun and guess.segment.is_same_sound(segment):
+        if (
+            guess is not None
+            and guess.is_begun
+            and self._recogniser.guesses is Guesses.SURE
+            and guess.segment.is_same_sound(segment)
+        ):
             guess.is_final = True
             guess.ticket.settle()
             try:
                 return await asyncio.shield(guess.heard)
             except RecognitionError:
                 pass  # dropped or failed as a guess; as a final piece it has another chance
-        return await self._ask(segment, Ticket(lane=self.ear.track_id, is_final=True))
+        return await self._ask(segment, self._ticket(segment, is_final=True))
+
+    def _ticket(self, segment: Segment, *, is_final: bool) -> Ticket:
+        return Ticket(lane=self.ear.track_id, is_final=is_final, piece=segment.index)
 
     async def _ask(self, segment: Segment, ticket: Ticket) -> Recognition:
         began_s = time.monotonic()
@@ -253,7 +261,8 @@ class Listener:
     def _guess(self) -> None:
         """Have the speech in progress recognised, where that is due."""
         so_far = self.ear.in_progress
-        if so_far is None or not self._recogniser.guesses or self.ear.awaits_words:
+        guesses = self._recogniser.guesses
+        if so_far is None or guesses is Guesses.NONE or self.ear.awaits_words:
             return
         n_samples = so_far.end_sample - so_far.start_sample
         last = self._last_guess
@@ -278,8 +287,8 @@ class Listener:
             self.n_dropped_guesses += 1
         self._last_guess = _Guess(
             segment=segment,
-            at_pause=at_pause,
-            ticket=Ticket(lane=self.ear.track_id, is_final=False),
+            is_whole=at_pause and guesses is Guesses.SURE,
+            ticket=self._ticket(segment, is_final=False),
             heard=asyncio.get_running_loop().create_future(),
         )
         self._guesses.put_nowait(self._last_guess)
@@ -309,6 +318,6 @@ class Listener:
         guess.heard.set_result(heard)
         if guess.is_final:
             return
-        utterance = self.ear.interim(guess.segment, heard.words, is_whole=guess.at_pause)
+        utterance = self.ear.interim(guess.segment, heard.words, is_whole=guess.is_whole)
         if utterance is not None:
             await self._session.utterance(utterance)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
@@ -28,10 +29,18 @@ LIVE_MODEL_ID = "faster-whisper-tiny.en"
 MAX_BATCH = 4
 
 
+class Guesses(Enum):
+    """Whether a recogniser may be asked about speech that still grows."""
+
+    NONE = "none"
+    UNSURE = "unsure"  # it may: its words are never final ones
+    SURE = "sure"  # it may: asked about the whole piece, it would write the same for the same sound
+
+
 class AsyncRecogniser(Protocol):
     """Turns speech into words without holding up the event loop."""
 
-    guesses: bool  # whether it may be asked about speech that still grows
+    guesses: Guesses
 
     async def transcribe(self, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
         """Words with times relative to the samples.
@@ -75,7 +84,7 @@ class ThreadRecogniser:
     Args:
         recogniser: Used by one thread only.
         max_batch: Pieces that are recognised together at most.
-        guesses: Whether listeners may ask about speech that still grows.
+        queue: What waits; one of its own where none is given.
     """
 
     def __init__(
@@ -83,10 +92,9 @@ class ThreadRecogniser:
         recogniser: BatchRecogniser,
         *,
         max_batch: int = MAX_BATCH,
-        guesses: bool = True,
         queue: SpeechQueue | None = None,
     ) -> None:
-        self.guesses = guesses
+        self.guesses = Guesses.SURE
         self.queue = queue if queue is not None else SpeechQueue()
         self._recogniser = recogniser
         self._max_batch = max_batch

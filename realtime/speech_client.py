@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.errors import RecognitionDropped, RecognitionError
+from realtime.recognition import Guesses
 from realtime.speech_wire import decode_recognition, encode_samples, frame, read_frame
 from realtime.ticket import Ticket
 from speech.recogniser import Recognition
@@ -35,11 +36,10 @@ class SharedRecogniser:
     Args:
         executor: Asked once a connection where the speech process listens.
         method: The name under which it answers that.
-        guesses: Whether listeners may ask about speech that still grows.
     """
 
-    def __init__(self, executor: InferenceExecutor, *, method: str, guesses: bool = True) -> None:
-        self.guesses = guesses
+    def __init__(self, executor: InferenceExecutor, *, method: str) -> None:
+        self.guesses = Guesses.SURE
         self._executor = executor
         self._method = method
         self._numbers = itertools.count(1)

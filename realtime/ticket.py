@@ -14,10 +14,12 @@ class Ticket:
     Args:
         lane: Names the track, within its room. No personal data.
         is_final: Whether the piece is whole; False for a guess at one that still grows.
+        piece: Number of the piece within its lane. Guesses at a piece begin where it begins.
     """
 
-    def __init__(self, *, lane: str, is_final: bool) -> None:
+    def __init__(self, *, lane: str, is_final: bool, piece: int = 0) -> None:
         self.lane = lane
+        self.piece = piece
         self.is_final = is_final
         self.on_settled: Callable[[], None] | None = None  # for who carries the ticket further
 

@@ -81,7 +81,7 @@ def command(
     settings = load_settings()
     console = Console(stderr=True)
     # The speech libraries take seconds to import: not before the arguments are known to be good.
-    from realtime.recognition import ThreadRecogniser, load_live_recogniser
+    from realtime.live_recogniser import open_recogniser
     from realtime.replay import Replay
     from rules.loader import load_rulebook
     from rules.masking import mask_numbers
@@ -94,9 +94,8 @@ def command(
     voices, damages = _voices(files, speakers)
     for damage in damages:
         console.print(f"Not fully heard: {damage}", style="yellow", highlight=False, markup=False)
-    with console.status("Loading the speech model"):
-        vad = VadModel(find_model("silero-vad", settings.models_dir))
-        recogniser = ThreadRecogniser(load_live_recogniser(settings.models_dir))
+    vad = VadModel(find_model("silero-vad", settings.models_dir))
+    loading = console.status("Loading the speech model")
 
     n_alerts: Counter[str] = Counter()
 
@@ -140,23 +139,31 @@ def command(
         TextColumn("Listening"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(), console=console, disable=as_json, transient=True,
     )  # fmt: skip
-    replay = Replay(
-        voices=voices,
-        rulebook=rulebook,
-        embedder=embedder,
-        vad=vad,
-        recogniser=recogniser,
-        sinks=(Screen(),),
-        on_utterance=say,
-        on_interim=say_interim,
-        on_progress=lambda position_s: progress.update(task, completed=position_s),
-    )
-    try:
-        with progress:
-            task = progress.add_task("listen", total=replay.duration_s)
-            asyncio.run(replay.run(speed_ratio=speed))
-    finally:
-        recogniser.close()
+
+    async def play() -> Replay:
+        loading.start()
+        try:
+            async with open_recogniser(settings.live_stt, settings.models_dir) as recogniser:
+                loading.stop()
+                replay = Replay(
+                    voices=voices,
+                    rulebook=rulebook,
+                    embedder=embedder,
+                    vad=vad,
+                    recogniser=recogniser,
+                    sinks=(Screen(),),
+                    on_utterance=say,
+                    on_interim=say_interim,
+                    on_progress=lambda position_s: progress.update(task, completed=position_s),
+                )
+                with progress:
+                    task = progress.add_task("listen", total=replay.duration_s)
+                    await replay.run(speed_ratio=speed)
+                return replay
+        finally:
+            loading.stop()
+
+    replay = asyncio.run(play())
     for speaker, span, reason in replay.lost:
         where = f"{_clock(span.start_s)} to {_clock(span.end_s)}"
         console.print(

@@ -12,6 +12,7 @@ from realtime.clock import VirtualClock
 from realtime.ear import Ear
 from realtime.errors import RecognitionDropped, RecognitionError
 from realtime.listener import Listener
+from realtime.recognition import Guesses
 from realtime.session import CallSession
 from realtime.ticket import Ticket
 from rules.engine import Engine
@@ -31,7 +32,7 @@ CHUNK = 1024
 class TimedWords:
     """Writes a word for each half second it hears, and invents one more at the end of a guess."""
 
-    guesses: bool = True
+    guesses: Guesses = Guesses.SURE
     asked: list[tuple[int, bool]] = field(default_factory=list)  # length, whether it was final
     drops: bool = False  # gives up what is whole
     fails_on_guesses: bool = False
@@ -144,7 +145,7 @@ async def test_without_guesses_the_same_pieces_are_final(
     vad: VadModel, speech: NDArray[np.float32]
 ) -> None:
     """Guesses change neither where speech is cut nor how often final words come."""
-    with_guesses, without = Scene(vad, TimedWords()), Scene(vad, TimedWords(guesses=False))
+    with_guesses, without = Scene(vad, TimedWords()), Scene(vad, TimedWords(guesses=Guesses.NONE))
     await with_guesses.hear(speech)
     await without.hear(speech)
     starts = [[u.span.start_s for u in scene.finals()] for scene in (with_guesses, without)]
@@ -190,7 +191,7 @@ async def test_what_was_agreed_on_stands_for_lost_words(
 
 async def test_a_loop_is_not_understood(vad: VadModel, speech: NDArray[np.float32]) -> None:
     """From where a recogniser went in circles, the piece counts as not heard."""
-    scene = Scene(vad, TimedWords(guesses=False, looped_from_s=1.0))
+    scene = Scene(vad, TimedWords(guesses=Guesses.NONE, looped_from_s=1.0))
     await scene.hear(speech[: 9 * SAMPLE_RATE_HZ])
     span, reason = scene.lost[0]
     assert reason == "loop"

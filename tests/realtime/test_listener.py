@@ -12,6 +12,7 @@ from realtime.clock import VirtualClock
 from realtime.ear import Ear
 from realtime.errors import RecognitionError
 from realtime.listener import Listener
+from realtime.recognition import Guesses
 from realtime.session import CallSession
 from realtime.ticket import Ticket
 from rules.engine import Engine
@@ -28,7 +29,7 @@ CLEAN = Path(__file__).parents[1] / "fixtures" / "audio" / "clean-agent.ogg"
 class ScriptedRecogniser:
     """Gives one word a piece of speech: its own number. May wait or fail by plan."""
 
-    guesses = False
+    guesses = Guesses.NONE
 
     def __init__(
         self, *, gate: asyncio.Event | None = None, fails_on: frozenset[int] = frozenset()
