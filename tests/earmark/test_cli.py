@@ -187,6 +187,19 @@ def test_replay_of_a_harmless_call(tmp_path: Path) -> None:
     assert "no alert" in done.stderr
 
 
+def test_replay_of_what_is_not_heard(tmp_path: Path) -> None:
+    """Speech that no words came of is told, and no call with such a gap counts as clean."""
+    harmless = str(ROOT / "tests" / "fixtures" / "audio" / "clean-agent.ogg")
+    variables = {
+        "EARMARK_LIVE_STT": "tests.realtime.scripted_stt:FailingStt",
+        "PYTHONPATH": str(ROOT),
+    }
+    done = run_process("replay", harmless, cwd=tmp_path, variables=variables)
+    assert done.returncode == 1
+    assert done.stderr.count("Not fully heard: clean-agent") >= 3
+    assert "personal" not in done.stderr
+
+
 @pytest.mark.model
 def test_replay_in_real_time(tmp_path: Path) -> None:
     """At a fixed speed, alerts leave when their words were heard, not before."""

@@ -102,6 +102,13 @@ class ScriptedStream(stt.RecognizeStream):
         await super().aclose()
 
 
+class FailingStt(WholeStt):
+    """A service that is down."""
+
+    def __init__(self) -> None:
+        super().__init__(Script(fails=True))
+
+
 class NeedsKey(WholeStt):
     """Cannot be set up without a key."""
 
