@@ -30,8 +30,10 @@ from speech.recogniser import RecognisedWord, Recognition, clamped
 
 # How long the last words of a piece may take after its end.
 _FINAL_TIMEOUT_S = 10.0
-# Live, a second try would come too late to be of use.
-_CONNECT = APIConnectOptions(max_retry=1, retry_interval=0.2, timeout=_FINAL_TIMEOUT_S)
+# Tries are made here: where livekit-agents makes them, it logs what the service said, and that may
+# hold anything. More than two would come too late to be of use live.
+_CONNECT = APIConnectOptions(max_retry=0, timeout=_FINAL_TIMEOUT_S)
+_RETRY_AFTER_S = 0.2
 _PCM16_MAX = 32767
 
 
@@ -98,6 +100,15 @@ class PluginRecogniser:
 
     async def transcribe(self, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
         """Recognise a piece of speech; see `AsyncRecogniser`."""
+        try:
+            return await self._tried(samples, ticket)
+        except RecognitionError:
+            if not ticket.is_final:
+                raise
+        await asyncio.sleep(_RETRY_AFTER_S)
+        return await self._tried(samples, ticket)
+
+    async def _tried(self, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
         try:
             if not self._is_streaming:
                 return await self._whole(samples)

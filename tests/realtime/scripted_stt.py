@@ -18,8 +18,17 @@ class Script:
     words: tuple[tuple[str, float, float], ...] = ()  # text, start_s, end_s
     is_timed: bool = True  # whether it gives the times of words
     fails: bool = False
+    recovers: bool = False  # after it has failed once
+    n_failed: int = 0
     never_ends: bool = False
     heard_s: list[float] = field(default_factory=list)  # length of each piece
+
+    def fail(self) -> None:
+        """Break, where that is the plan."""
+        if self.fails:
+            self.fails = not self.recovers
+            self.n_failed += 1
+            raise APIConnectionError("the service said something personal")
 
     def data(self, heard_s: float) -> stt.SpeechData:
         """What is written of so much sound."""
@@ -43,8 +52,7 @@ class WholeStt(stt.STT[Any]):
     async def _recognize_impl(
         self, buffer: AudioBuffer, *, language: object = NOT_GIVEN, conn_options: object
     ) -> stt.SpeechEvent:
-        if self.script.fails:
-            raise APIConnectionError("the service said something personal")
+        self.script.fail()
         heard_s = merge_frames(buffer).duration
         self.script.heard_s.append(heard_s)
         return stt.SpeechEvent(
@@ -81,8 +89,7 @@ class ScriptedStream(stt.RecognizeStream):
     async def _run(self) -> None:
         script, heard_s = self._of.script, 0.0
         async for frame in self._input_ch:
-            if script.fails:
-                raise APIConnectionError("the service said something personal")
+            script.fail()
             if isinstance(frame, rtc.AudioFrame):
                 heard_s += frame.duration
                 self._write(stt.SpeechEventType.INTERIM_TRANSCRIPT, heard_s)

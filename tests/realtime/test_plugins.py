@@ -93,16 +93,24 @@ async def test_a_piece_that_is_cut_shorter() -> None:
 
 @pytest.mark.parametrize("kind", [WholeStt, StreamingStt])
 async def test_a_plugin_that_fails(
-    kind: type[WholeStt] | type[StreamingStt],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    kind: type[WholeStt] | type[StreamingStt], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A broken service is an unheard piece, and what it said goes nowhere."""
-    monkeypatch.setattr(plugins, "_CONNECT", plugins.APIConnectOptions(max_retry=0))
-    recogniser = PluginRecogniser(kind(Script(fails=True)))
+    """A broken service is an unheard piece after a second try, and what it said goes nowhere."""
+    script = Script(fails=True)
+    recogniser = PluginRecogniser(kind(script))
     with pytest.raises(RecognitionError) as caught:
         await heard(recogniser, 1.0, ticket(final=True))
-    assert "personal" not in str(caught.value)
+    assert script.n_failed == 2
+    assert "personal" not in str(caught.value) + caplog.text
+    await recogniser.aclose()
+
+
+@pytest.mark.parametrize("kind", [WholeStt, StreamingStt])
+async def test_a_plugin_that_failed_once(kind: type[WholeStt] | type[StreamingStt]) -> None:
+    """A piece of which the first try failed is heard by the second."""
+    recogniser = PluginRecogniser(kind(Script(words=WORDS[:2], fails=True, recovers=True)))
+    got = await heard(recogniser, 2.0, ticket(final=True))
+    assert rows(got) == list(WORDS[:2])
     await recogniser.aclose()
 
 
