@@ -143,6 +143,14 @@ def _speech_detection(settings: Settings) -> Look:
 
 
 def _live_stt(settings: Settings) -> Look:
+    from realtime.live_recogniser import BUILT_IN
+
+    if settings.live_stt != BUILT_IN:
+        from realtime.plugins import load_plugin
+
+        plugin = load_plugin(settings.live_stt)
+        how = "as speech grows" if plugin.capabilities.streaming else "a piece of speech at a time"
+        return _ok(f"{plugin.label}, {how}; nothing was sent to try it")
     import faster_whisper  # noqa: F401 - see that what runs the model can be loaded
 
     from realtime.recognition import LIVE_MODEL_ID

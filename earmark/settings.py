@@ -66,6 +66,12 @@ class Settings(BaseSettings):
         description="The key's secret.",
     )
 
+    live_stt: str = Field(
+        "whisper",
+        min_length=1,
+        description="Live speech to text: `whisper`, which is built in; the name of an installed "
+        "LiveKit plugin, such as `deepgram`; or `module:Class` of a livekit-agents STT.",
+    )
     supervisors: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Identities that receive alerts in the room, besides those whose attribute "

@@ -15,14 +15,21 @@ from typing import Protocol
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from rules.types import Hit, Role
+from rules.types import Hit, HitState, Role
 
 TOPIC = "compliance_alert"
+# Of what `Alert.payload` says it is: a hit that is told for the first time, or news of one.
+ALERT = "compliance_alert"
+UPDATE = "compliance_alert_update"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A hit that is published live."""
+    """A hit that is published live, or what became of one.
+
+    A hit from interim words is published at once, as provisional. When the final words confirm or
+    retract it, an update with the same hit id follows.
+    """
 
     hit: Hit
     room_sid: str
@@ -30,11 +37,22 @@ class Alert:
     role: Role | None
     raised_at: datetime  # UTC
     raised_s: float  # call clock: when the alert left
+    is_update: bool = False  # the hit was published before, as a provisional one
+
+    @property
+    def state(self) -> HitState:
+        """How sure the hit is."""
+        return self.hit.state
+
+    @property
+    def message_id(self) -> str:
+        """Names the message: the hit's id for an alert, with the state for an update."""
+        return f"{self.hit.id}.{self.state.value}" if self.is_update else self.hit.id
 
     def payload(self) -> dict[str, object]:
         """What is sent: ids, spans and the masked excerpt."""
         return {
-            "type": "compliance_alert",
+            "type": UPDATE if self.is_update else ALERT,
             "hit_id": self.hit.id,
             "room_sid": self.room_sid,
             "participant_sid": self.participant_sid,
@@ -72,10 +90,10 @@ def envelope(alert: Alert, secret: str | None) -> bytes:
     """
     body = json.dumps(alert.payload(), separators=(",", ":"))
     sent_at = datetime.now(UTC)
-    signature = Webhook(secret).sign(alert.hit.id, sent_at, body) if secret else None
+    signature = Webhook(secret).sign(alert.message_id, sent_at, body) if secret else None
     return json.dumps(
         {
-            "id": alert.hit.id,
+            "id": alert.message_id,
             "timestamp": int(sent_at.timestamp()),
             "signature": signature,
             "body": body,

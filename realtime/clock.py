@@ -72,6 +72,10 @@ class VirtualClock:
         """The recogniser was busy for so long, from now or from when it came free."""
         self._busy_until_s = max(self._busy_until_s, self._heard_s) + elapsed_s
 
+    def is_free(self) -> bool:
+        """Whether the recogniser would have nothing to do now."""
+        return self._busy_until_s <= self._heard_s
+
     def now_s(self) -> float:
         """When the latest result would have been there."""
         return max(self._heard_s, self._busy_until_s)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime.agreement import Agreement
 from rules.types import Span, Utterance, utterance_from_words
 from speech.audio import SAMPLE_RATE_HZ
-from speech.recogniser import RecognisedWord
-from speech.vad import SpeechDetector, SpeechEnded, VadModel, VadOptions
+from speech.recogniser import RecognisedWord, clamped
+from speech.vad import SampleRange, SpeechDetector, SpeechEnded, VadModel, VadOptions
 
 # A detected piece of speech may begin this long before the detector is sure of it: its minimum
 # length plus its padding, with room to spare. Nothing older can still come.
@@ -22,7 +23,10 @@ _KEPT_BEFORE_SAMPLES = 2 * SAMPLE_RATE_HZ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A piece of speech, cut out and ready for a recogniser."""
+    """A piece of speech, cut out and ready for a recogniser.
+
+    One that still grows has the index that it will have when it is whole.
+    """
 
     index: int  # counts up within one ear
     start_sample: int  # position in the ear's stream
@@ -32,6 +36,24 @@ class Segment:
     def duration_s(self) -> float:
         """Length in seconds."""
         return len(self.samples) / SAMPLE_RATE_HZ
+
+    @property
+    def end_sample(self) -> int:
+        """Position just behind its last sample."""
+        return self.start_sample + len(self.samples)
+
+    def is_same_sound(self, other: Segment) -> bool:
+        """Whether both hold the same samples, so that a recogniser would hear the same."""
+        return (self.start_sample, self.end_sample) == (other.start_sample, other.end_sample)
+
+
+@dataclass(slots=True)
+class _Interim:
+    """What was told of a segment before its final words."""
+
+    agreement: Agreement = field(default_factory=Agreement)
+    n_told: int = 0
+    latest: Utterance | None = None
 
 
 class Ear:
@@ -67,6 +89,7 @@ class Ear:
         self._kept_from_sample = 0
         self._n_segments = 0
         self._open: dict[int, int] = {}  # index of a segment without words yet: its first sample
+        self._interims: dict[int, _Interim] = {}  # by index of a segment without final words
 
     @property
     def position_s(self) -> float:
@@ -77,6 +100,11 @@ class Ear:
     def idle(self) -> bool:
         """Whether nobody is speaking and every word has come."""
         return not self._open and self._detector.speech_since_sample is None
+
+    @property
+    def awaits_words(self) -> bool:
+        """Whether a piece of speech has ended whose final words have not come."""
+        return bool(self._open)
 
     @property
     def heard_until_s(self) -> float:
@@ -108,46 +136,123 @@ class Ear:
         events = self._detector.flush()
         return tuple(self._cut(event) for event in events if isinstance(event, SpeechEnded))
 
+    @property
+    def is_pausing(self) -> bool:
+        """Whether the piece of speech in progress seems to be over: it pauses."""
+        return self._detector.is_pausing
+
+    @property
+    def in_progress(self) -> SampleRange | None:
+        """Where the piece of speech in progress lies so far, None while nobody speaks."""
+        return self._detector.in_progress
+
+    def growing(self) -> Segment | None:
+        """The piece of speech in progress as far as it has come, None while nobody speaks."""
+        so_far = self._detector.in_progress
+        if so_far is None:
+            return None
+        return self._segment(so_far.start_sample, so_far.end_sample)
+
+    def interim(
+        self, segment: Segment, words: Sequence[RecognisedWord], *, is_whole: bool
+    ) -> Utterance | None:
+        """Take the words of a pass over a segment that had not ended.
+
+        Args:
+            segment: As `growing` gave it.
+            words: What the pass heard.
+            is_whole: Whether the speaker paused where the segment ends.
+
+        Returns:
+            An interim utterance of what may be believed already; None where that is nothing new,
+            or the segment has its final words.
+        """
+        if segment.index < self._n_segments and segment.index not in self._open:
+            return None
+        interim = self._interims.setdefault(segment.index, _Interim())
+        believed = interim.agreement.hear(words, is_whole=is_whole)
+        if not believed:
+            return None
+        utterance = self._said(segment, believed, is_final=False, revision=interim.n_told)
+        interim.n_told += 1
+        interim.latest = utterance
+        return utterance
+
     def utterance(self, segment: Segment, words: Sequence[RecognisedWord]) -> Utterance | None:
         """Settle a segment with its words.
 
         Returns:
-            The utterance on the call clock, or None where the recogniser found no words.
+            The utterance on the call clock, or None where the recogniser found no words. It has no
+            words where interim ones were told and none is left of them.
         """
         self._open.pop(segment.index, None)
-        if not words:
+        interim = self._interims.pop(segment.index, None)
+        revision = interim.n_told if interim is not None else 0
+        if not words and revision == 0:
             return None
-        offset_s = self.anchor_s + segment.start_sample / SAMPLE_RATE_HZ
-        return utterance_from_words(
-            (
-                (word.text, Span(word.start_s + offset_s, word.end_s + offset_s), word.confidence)
-                for word in words
-            ),
-            id=f"{self.track_id}/{segment.index}",
-            speaker=self.speaker,
-        )
+        return self._said(segment, words, is_final=True, revision=revision)
 
-    def lost(self, segment: Segment) -> Span:
-        """Settle a segment whose words will never come.
+    def lost(self, segment: Segment) -> tuple[Span, Utterance | None]:
+        """Settle a segment whose final words will never come.
 
         Returns:
-            Where on the call clock nothing was understood.
+            Where on the call clock nothing was understood; and what two passes had agreed on
+            before, which has to stand for the final words.
         """
         self._open.pop(segment.index, None)
+        interim = self._interims.pop(segment.index, None)
+        whole = self._span(segment)
+        if interim is None or interim.latest is None:
+            return whole, None
+        stands = replace(interim.latest, is_final=True, revision=interim.n_told)
+        understood_until_s = min(stands.span.end_s, whole.end_s - 1 / SAMPLE_RATE_HZ)
+        return Span(max(whole.start_s, understood_until_s), whole.end_s), stands
+
+    def unclear(self, segment: Segment, from_s: float) -> Span:
+        """Where on the call clock nothing was understood, from a position within the segment."""
+        whole = self._span(segment)
+        latest_s = whole.end_s - 1 / SAMPLE_RATE_HZ
+        return Span(min(whole.start_s + max(0.0, from_s), latest_s), whole.end_s)
+
+    def _span(self, segment: Segment) -> Span:
         start_s = self.anchor_s + segment.start_sample / SAMPLE_RATE_HZ
         return Span(start_s, start_s + segment.duration_s)
 
+    def _said(
+        self, segment: Segment, words: Sequence[RecognisedWord], *, is_final: bool, revision: int
+    ) -> Utterance:
+        id = f"{self.track_id}/{segment.index}"
+        whole = self._span(segment)
+        if not words:
+            return Utterance(
+                id=id, speaker=self.speaker, span=whole, text="", words=(),
+                is_final=is_final, revision=revision,
+            )  # fmt: skip
+        return utterance_from_words(
+            (
+                (word.text, word.span_after(whole.start_s), word.confidence)
+                for word in clamped(words, segment.duration_s)
+            ),
+            id=id,
+            speaker=self.speaker,
+            is_final=is_final,
+            revision=revision,
+        )
+
     def _cut(self, event: SpeechEnded) -> Segment:
-        first = max(0, event.start_sample - self._kept_from_sample)
-        last = event.end_sample - self._kept_from_sample
-        segment = Segment(
+        segment = self._segment(event.start_sample, event.end_sample)
+        self._n_segments += 1
+        self._open[segment.index] = segment.start_sample
+        return segment
+
+    def _segment(self, start_sample: int, end_sample: int) -> Segment:
+        first = max(0, start_sample - self._kept_from_sample)
+        last = end_sample - self._kept_from_sample
+        return Segment(
             index=self._n_segments,
             start_sample=self._kept_from_sample + first,
             samples=self._kept[first:last].copy(),
         )
-        self._n_segments += 1
-        self._open[segment.index] = segment.start_sample
-        return segment
 
     def _forget(self) -> None:
         since = self._detector.speech_since_sample

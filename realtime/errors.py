@@ -4,7 +4,9 @@ RealtimeError
 ├── LiveKitConfigError       an address or key that cannot be one (exit 2)
 ├── LiveKitUnavailableError  a server that does not answer or refuses the keys (exit 3)
 ├── DispatchError            no observer took the job (exit 3)
-├── RecognitionError         the shared speech process failed on a piece of speech
+├── RecognitionError         a recogniser failed on a piece of speech
+│   └── RecognitionDropped   it was given up, because too much waited or something newer came
+├── PluginError              a speech-to-text plugin that is missing or cannot be set up (exit 3)
 └── RecorderError            a recording could not be written or put away
 """
 
@@ -34,7 +36,15 @@ class DispatchError(RealtimeError):
 
 
 class RecognitionError(RealtimeError):
-    """The speech process gave no words for a piece of speech. Never carries what was said."""
+    """A recogniser gave no words for a piece of speech. Never carries what was said."""
+
+
+class RecognitionDropped(RecognitionError):
+    """A piece of speech was given up while it waited."""
+
+
+class PluginError(RealtimeError):
+    """A speech-to-text plugin that is not installed, or that cannot be set up."""
 
 
 class RecorderError(RealtimeError):

@@ -1,7 +1,8 @@
 """The speech process of a worker: one set of weights for all of its rooms.
 
 livekit-agents starts one inference process a worker and hands it a class without arguments, so the
-models folder travels in the environment.
+models folder travels in the environment. Asked for an inference, it says on which socket the
+speech server listens; the speech itself goes by that socket (realtime/speech_server.py says why).
 """
 
 from __future__ import annotations
@@ -11,31 +12,34 @@ from pathlib import Path
 
 from livekit.agents.inference_runner import _InferenceRunner
 
-from realtime.recognition import decode_samples, encode_words, load_live_recogniser
-from speech.whisper import FasterWhisper
+from realtime.recognition import ThreadRecogniser, load_live_recogniser
+from realtime.speech_server import SpeechThread
 
 METHOD = "earmark_live_recogniser"
 MODELS_DIR_VARIABLE = "EARMARK_MODELS_DIR"
 
 
 class LiveRecogniserRunner(_InferenceRunner):
-    """Loads the live recogniser once and answers one piece of speech at a time."""
+    """Loads the live recogniser once and serves it to the rooms of the worker."""
 
     INFERENCE_METHOD = METHOD
 
     def __init__(self) -> None:
-        self._recogniser: FasterWhisper | None = None
+        self._server: SpeechThread | None = None
 
     def initialize(self) -> None:
-        """Load the weights; runs once in the speech process."""
-        self._recogniser = load_live_recogniser(Path(os.environ[MODELS_DIR_VARIABLE]))
+        """Load the weights and begin to serve; runs once in the speech process."""
+        recogniser = load_live_recogniser(Path(os.environ[MODELS_DIR_VARIABLE]))
+        server = SpeechThread(ThreadRecogniser(recogniser))
+        server.start()
+        self._server = server
 
     def run(self, data: bytes) -> bytes | None:
-        """Recognise 16-bit PCM at 16 kHz; gives the words as JSON."""
-        if self._recogniser is None:
+        """Say where the speech server listens."""
+        if self._server is None:
             # livekit-agents logs a failed start and goes on; this keeps it from being silent.
             raise RuntimeError("the live recogniser was not loaded")
-        return encode_words(self._recogniser.transcribe(decode_samples(data)))
+        return str(self._server.path).encode()
 
 
 def register_runner() -> None:

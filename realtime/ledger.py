@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from realtime.alerts import Alert
-from rules.types import Role
+from rules.types import HitState, Role
 from storage import calls, gaps, hits, outbox, recordings
 from storage.database import Connection, Database
 from storage.errors import DatabaseUnavailableError, StorageError
@@ -157,21 +157,28 @@ class CallLedger:
         self._put(lambda c: gaps.save_gap(c, row), "gap")
 
     async def publish(self, alert: Alert) -> None:
-        """Write a hit, and with it the delivery of its alert."""
+        """Write a hit, and with it the delivery of its alert.
+
+        A confirmation brings the row up to date and is delivered to nobody outside: an alert stands
+        until it is taken back. A retraction is delivered, so that nobody is left with a wrong one.
+        """
+        kind = "retraction" if alert.state is HitState.RETRACTED else "alert"
+        is_told = self._deliver and (not alert.is_update or kind == "retraction")
 
         def write(connection: Connection) -> None:
             hits.save_hit(connection, self._room_sid, alert.hit, recorded_at=alert.raised_at)
-            if self._deliver:
+            if is_told:
                 outbox.enqueue(
                     connection,
                     room_sid=self._room_sid,
                     hit_id=alert.hit.id,
                     target=WEBHOOK,
+                    kind=kind,
                     payload=alert.payload(),
                     now=datetime.now(UTC),
                 )
 
-        self._put(write, "hit", on_written=self._on_queued if self._deliver else _nothing)
+        self._put(write, "hit", on_written=self._on_queued if is_told else _nothing)
 
     def recording(self, recording: Recording) -> None:
         """A recording was put away. Called from a thread; raises what the database raises."""

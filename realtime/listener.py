@@ -1,4 +1,9 @@
-"""A listener: carries one track's samples through an ear and a recogniser, in order, bounded."""
+"""A listener: carries one track's samples through an ear and a recogniser, in order, bounded.
+
+While somebody speaks, the piece of speech so far is recognised again and again: a guess. What two
+guesses agree on becomes interim words, and so does a guess at a pause. When the pause goes on, that
+guess heard the whole piece already and gives its final words.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +11,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime.ear import Ear, Segment
-from realtime.errors import RecognitionError
+from realtime.errors import RecognitionDropped, RecognitionError
+from realtime.recognition import AsyncRecogniser, Guesses
 from realtime.session import CallSession
+from realtime.ticket import Ticket
 from rules.types import Span
 from speech.audio import SAMPLE_RATE_HZ
-from speech.recogniser import RecognisedWord
+from speech.recogniser import Recognition
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +38,11 @@ _MAX_CHUNKS = 256
 _MAX_SEGMENTS = 4
 # Zeros that stand for a hole are fed in steps, so that a long hole does not hold up the others.
 _HOLE_STEP_SAMPLES = SAMPLE_RATE_HZ
-
-
-class AsyncRecogniser(Protocol):
-    """Turns speech into words without holding up the event loop."""
-
-    async def transcribe(self, samples: Samples) -> tuple[RecognisedWord, ...]:
-        """Words with times relative to the samples.
-
-        Raises:
-            RecognitionError: no words could be had.
-        """
+# A guess is made when so much speech is new. Two have to agree, so a word is told about one and a
+# half of these after it was said, and a speaker takes about a third of a recogniser at most.
+_GUESS_EVERY_SAMPLES = SAMPLE_RATE_HZ // 2
+# Shorter speech tells a recogniser too little.
+_FIRST_GUESS_SAMPLES = 8 * SAMPLE_RATE_HZ // 10
 
 
 class SampleWriter(Protocol):
@@ -54,16 +56,34 @@ OnLost = Callable[[Ear, Span, str], Awaitable[None]]
 OnWorked = Callable[[float], None]
 
 
+def _always() -> bool:
+    """The recogniser's own queue decides."""
+    return True
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Guess:
+    """A pass over a piece of speech that may not be over."""
+
+    segment: Segment
+    is_whole: bool  # the speaker paused behind it: should the pause go on, it is the whole piece
+    ticket: Ticket
+    is_begun: bool = False
+    is_final: bool = False  # its piece ended with it: the words are the final ones
+    heard: asyncio.Future[Recognition] = field(repr=False)
+
+
 class Listener:
-    """Runs one ear: two held tasks with a bounded queue before each.
+    """Runs one ear: three held tasks with a bounded queue before each.
 
     Args:
         ear: Where samples go.
         recogniser: Shared by all listeners.
         session: Where utterances go.
-        on_lost: Told what was not understood: (ear, span, "overload" or "recogniser").
+        on_lost: Told what was not understood: (ear, span, "overload", "recogniser" or "loop").
         writer: Gets every sample too.
         on_worked: Told how long each recognition took, in seconds.
+        may_guess: Asked before each guess; for who knows that the recogniser is busy.
     """
 
     def __init__(
@@ -75,6 +95,7 @@ class Listener:
         on_lost: OnLost,
         writer: SampleWriter | None = None,
         on_worked: OnWorked | None = None,
+        may_guess: Callable[[], bool] = _always,
     ) -> None:
         self.ear = ear
         self._recogniser = recogniser
@@ -82,6 +103,11 @@ class Listener:
         self._on_lost = on_lost
         self._writer = writer
         self._on_worked = on_worked
+        self._may_guess = may_guess
+        self.n_dropped_guesses = 0
+        self.n_dropped_finals = 0
+        self._guesses: asyncio.Queue[_Guess] = asyncio.Queue(1)
+        self._last_guess: _Guess | None = None
         self._chunks: asyncio.Queue[Samples | None] = asyncio.Queue(_MAX_CHUNKS)
         self._segments: asyncio.Queue[Segment] = asyncio.Queue(_MAX_SEGMENTS)
         self._tasks: tuple[asyncio.Task[None], ...] = ()
@@ -92,6 +118,7 @@ class Listener:
         self._tasks = (
             asyncio.create_task(self._hear(), name="listener-hear"),
             asyncio.create_task(self._recognise(), name="listener-recognise"),
+            asyncio.create_task(self._guess_forever(), name="listener-guess"),
         )
 
     async def put(self, samples: Samples) -> None:
@@ -119,7 +146,7 @@ class Listener:
         """Wait until everything that was handed over has become utterances.
 
         Raises:
-            Exception: whatever stopped one of the two tasks; without this, the wait would not end.
+            Exception: whatever stopped one of the tasks; without this, the wait would not end.
         """
         drained = asyncio.ensure_future(self._drained())
         try:
@@ -147,6 +174,7 @@ class Listener:
     async def _drained(self) -> None:
         await self._chunks.join()
         await self._segments.join()
+        await self._guesses.join()
 
     async def _hear(self) -> None:
         while True:
@@ -160,6 +188,7 @@ class Listener:
                     segments = self.ear.push(samples)
                 for segment in segments:
                     await self._queue(segment)
+                self._guess()
             finally:
                 self._chunks.task_done()
 
@@ -167,24 +196,128 @@ class Listener:
         if self._segments.full():
             oldest = self._segments.get_nowait()
             self._segments.task_done()
-            await self._on_lost(self.ear, self.ear.lost(oldest), "overload")
+            self.n_dropped_finals += 1
+            await self._lose(oldest, "overload")
         self._segments.put_nowait(segment)
+
+    async def _lose(self, segment: Segment, reason: str) -> None:
+        span, stands = self.ear.lost(segment)
+        if stands is not None:
+            await self._session.utterance(stands)
+        await self._on_lost(self.ear, span, reason)
 
     async def _recognise(self) -> None:
         while True:
             segment = await self._segments.get()
             try:
-                began_s = time.monotonic()
                 try:
-                    words = await self._recogniser.transcribe(segment.samples)
+                    heard = await self._final(segment)
+                except RecognitionDropped:
+                    self.n_dropped_finals += 1
+                    await self._lose(segment, "overload")
+                    continue
                 except RecognitionError:
                     log.warning("a piece of speech was not recognised", exc_info=False)
-                    await self._on_lost(self.ear, self.ear.lost(segment), "recogniser")
+                    await self._lose(segment, "recogniser")
                     continue
-                if self._on_worked is not None:
-                    self._on_worked(time.monotonic() - began_s)
-                utterance = self.ear.utterance(segment, words)
+                utterance = self.ear.utterance(segment, heard.words)
                 if utterance is not None:
                     await self._session.utterance(utterance)
+                if heard.looped_from_s is not None:
+                    unclear = self.ear.unclear(segment, heard.looped_from_s)
+                    await self._on_lost(self.ear, unclear, "loop")
             finally:
                 self._segments.task_done()
+
+    async def _final(self, segment: Segment) -> Recognition:
+        """The words of a whole piece: those of a guess at the very same samples, or new ones."""
+        guess = self._last_guess
+        if guess is not None and guess.segment.index == segment.index:
+            self._last_guess = None  # one that still waits in line is not begun any more
+        if (
+            guess is not None
+            and guess.is_begun
+            and self._recogniser.guesses is Guesses.SURE
+            and guess.segment.is_same_sound(segment)
+        ):
+            guess.is_final = True
+            guess.ticket.settle()
+            try:
+                return await asyncio.shield(guess.heard)
+            except RecognitionError:
+                pass  # dropped or failed as a guess; as a final piece it has another chance
+        return await self._ask(segment, self._ticket(segment, is_final=True))
+
+    def _ticket(self, segment: Segment, *, is_final: bool) -> Ticket:
+        return Ticket(lane=self.ear.track_id, is_final=is_final, piece=segment.index)
+
+    async def _ask(self, segment: Segment, ticket: Ticket) -> Recognition:
+        began_s = time.monotonic()
+        heard = await self._recogniser.transcribe(segment.samples, ticket)
+        if self._on_worked is not None:
+            self._on_worked(time.monotonic() - began_s)
+        return heard
+
+    def _guess(self) -> None:
+        """Have the speech in progress recognised, where that is due."""
+        so_far = self.ear.in_progress
+        guesses = self._recogniser.guesses
+        if so_far is None or guesses is Guesses.NONE or self.ear.awaits_words:
+            return
+        n_samples = so_far.end_sample - so_far.start_sample
+        last = self._last_guess
+        n_known = 0
+        if last is not None and last.segment.start_sample == so_far.start_sample:
+            n_known = len(last.segment.samples)
+        at_pause = self.ear.is_pausing
+        if at_pause:
+            is_due = n_samples != n_known
+        else:
+            is_due = n_samples >= max(n_known + _GUESS_EVERY_SAMPLES, _FIRST_GUESS_SAMPLES)
+        if not is_due or not self._may_guess():
+            return
+        segment = self.ear.growing()
+        if segment is None:
+            return
+        if self._guesses.full():
+            # Something newer exists: what waits here is not worth the recogniser's time any more.
+            older = self._guesses.get_nowait()
+            self._guesses.task_done()
+            older.heard.cancel()
+            self.n_dropped_guesses += 1
+        self._last_guess = _Guess(
+            segment=segment,
+            is_whole=at_pause and guesses is Guesses.SURE,
+            ticket=self._ticket(segment, is_final=False),
+            heard=asyncio.get_running_loop().create_future(),
+        )
+        self._guesses.put_nowait(self._last_guess)
+
+    async def _guess_forever(self) -> None:
+        while True:
+            guess = await self._guesses.get()
+            try:
+                await self._hear_again(guess)
+            finally:
+                self._guesses.task_done()
+
+    async def _hear_again(self, guess: _Guess) -> None:
+        if guess is not self._last_guess or self.ear.awaits_words:
+            self.n_dropped_guesses += 1
+            return  # its piece has ended meanwhile; the final words are next
+        guess.is_begun = True
+        try:
+            heard = await self._ask(guess.segment, guess.ticket)
+        except Exception as exc:
+            guess.heard.set_exception(exc)
+            guess.heard.exception()  # nobody has to look at it
+            if not isinstance(exc, RecognitionError):
+                raise
+            self.n_dropped_guesses += 1  # the final words will tell
+            return
+        guess.heard.set_result(heard)
+        if guess.is_final:
+            return
+        utterance = self.ear.interim(guess.segment, heard.words, is_whole=guess.is_whole)
+        if utterance is not None:
+            await self._session.utterance(utterance)

@@ -14,7 +14,7 @@ from livekit.rtc.room import EventTypes
 
 from realtime.clock import CallClock
 from realtime.ledger import CallLedger
-from realtime.listener import AsyncRecogniser
+from realtime.recognition import AsyncRecogniser
 from realtime.roster import role_of
 from realtime.session import CallSession
 from realtime.supervisors import SupervisorSink

@@ -1,109 +1,152 @@
-"""Recognisers that leave the event loop free: a thread of this process, or the shared process."""
+"""Recognisers that leave the event loop free, with the queue that all who ask wait in."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.errors import RecognitionError
+from realtime.errors import RecognitionDropped, RecognitionError
+from realtime.speech_queue import Piece, SpeechQueue
+from realtime.ticket import Ticket
 from speech.errors import SpeechError
+from speech.live_whisper import LiveWhisper
 from speech.models import find_model
-from speech.recogniser import RecognisedWord, Recogniser
-from speech.whisper import LIVE, FasterWhisper
+from speech.recogniser import Recognition
+from speech.whisper import LIVE
 
 LIVE_MODEL_ID = "faster-whisper-tiny.en"
 
-# A worker that is asked for words and has none after this long counts as failed: the queue behind
-# it must move on.
-_TIMEOUT_S = 30.0
-_PCM16_MAX = 32767.0
+# Four pieces together take 0.72 of the time of four alone (two cores, tiny.en int8); eight gain no
+# more and hold up whoever comes next (tests/benchmarks/bench_recogniser.py).
+MAX_BATCH = 4
 
 
-def load_live_recogniser(models_dir: Path, *, cpu_threads: int = 2) -> FasterWhisper:
+class Guesses(Enum):
+    """Whether a recogniser may be asked about speech that still grows."""
+
+    NONE = "none"
+    UNSURE = "unsure"  # it may: its words are never final ones
+    SURE = "sure"  # it may: asked about the whole piece, it would write the same for the same sound
+
+
+class AsyncRecogniser(Protocol):
+    """Turns speech into words without holding up the event loop."""
+
+    guesses: Guesses
+
+    async def transcribe(self, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
+        """Words with times relative to the samples.
+
+        Args:
+            samples: Mono, shape (n_samples,), 16 kHz, range [-1.0, 1.0]. Not modified.
+            ticket: How urgent it is.
+
+        Raises:
+            RecognitionDropped: it was given up for something newer or more urgent.
+            RecognitionError: no words could be had.
+        """
+
+
+class BatchRecogniser(Protocol):
+    """A recogniser that takes several pieces of speech at a time."""
+
+    def recognise(self, pieces: Sequence[NDArray[np.float32]]) -> tuple[Recognition, ...]:
+        """What was heard in each piece, in the same order; raises `SpeechError`."""
+
+    def close(self) -> None:
+        """Let go of the weights."""
+
+
+def load_live_recogniser(models_dir: Path, *, cpu_threads: int = 2) -> LiveWhisper:
     """The recogniser of the live path, with its weights checked.
 
     Raises:
         SpeechError: the weights are missing or not the pinned ones.
     """
     folder = find_model(LIVE_MODEL_ID, models_dir)
-    return FasterWhisper(folder, LIVE, name=LIVE_MODEL_ID, cpu_threads=cpu_threads)
+    return LiveWhisper(folder, LIVE, name=LIVE_MODEL_ID, cpu_threads=cpu_threads)
 
 
 class ThreadRecogniser:
-    """Runs a recogniser in one thread of its own, one piece of speech after the other."""
+    """Runs a recogniser in one thread of its own, behind a queue.
 
-    def __init__(self, recogniser: Recogniser) -> None:
+    While the recogniser works, requests gather; what fits together is then recognised together.
+    Nobody waits for a batch to fill.
+
+    Args:
+        recogniser: Used by one thread only.
+        max_batch: Pieces that are recognised together at most.
+        queue: What waits; one of its own where none is given.
+    """
+
+    def __init__(
+        self,
+        recogniser: BatchRecogniser,
+        *,
+        max_batch: int = MAX_BATCH,
+        queue: SpeechQueue | None = None,
+    ) -> None:
+        self.guesses = Guesses.SURE
+        self.queue = queue if queue is not None else SpeechQueue()
         self._recogniser = recogniser
+        self._max_batch = max_batch
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recogniser")
+        self._working: asyncio.Task[None] | None = None
 
-    async def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
-        """Words with times relative to the samples; shape (n_samples,), 16 kHz."""
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._thread, self._recogniser.transcribe, samples)
-        except SpeechError as exc:
-            raise RecognitionError(type(exc).__name__) from None
+    async def transcribe(
+        self, samples: NDArray[np.float32], ticket: Ticket, room: str = ""
+    ) -> Recognition:
+        """Recognise a piece of speech; see `AsyncRecogniser`. Rooms take turns."""
+        words: asyncio.Future[Recognition] = asyncio.get_running_loop().create_future()
+        piece = Piece(
+            room=room, ticket=ticket, samples=samples, queued_s=time.monotonic(), words=words
+        )
+        _give_up(self.queue.put(piece))
+        if self._working is None or self._working.done():
+            self._working = asyncio.create_task(self._work(), name="recogniser-work")
+        return await words
 
     def close(self) -> None:
         """End the thread and let go of the weights."""
         self._thread.shutdown(wait=True)
         self._recogniser.close()
 
-
-class InferenceExecutor(Protocol):
-    """The way from a job to the speech process of its worker (livekit-agents)."""
-
-    async def do_inference(self, method: str, data: bytes) -> bytes | None:
-        """Ask for one inference; raises RuntimeError where it fails."""
-
-
-class SharedRecogniser:
-    """Asks the speech process that all rooms of a worker share."""
-
-    def __init__(self, executor: InferenceExecutor, *, method: str) -> None:
-        self._executor = executor
-        self._method = method
-
-    async def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
-        """Words with times relative to the samples; shape (n_samples,), 16 kHz."""
-        try:
-            answer = await asyncio.wait_for(
-                self._executor.do_inference(self._method, encode_samples(samples)), _TIMEOUT_S
-            )
-        except TimeoutError:
-            raise RecognitionError("no answer in time") from None
-        except RuntimeError:
-            # The message comes from another process and could carry anything.
-            raise RecognitionError("the speech process failed") from None
-        if answer is None:
-            raise RecognitionError("an empty answer")
-        return decode_words(answer)
+    async def _work(self) -> None:
+        """Recognise until nothing waits."""
+        loop = asyncio.get_running_loop()
+        while len(self.queue):
+            pieces, old = self.queue.take(self._max_batch, time.monotonic())
+            _give_up(old)
+            if not pieces:
+                continue
+            samples = [piece.samples for piece in pieces]
+            try:
+                heard = await loop.run_in_executor(
+                    self._thread, self._recogniser.recognise, samples
+                )
+            except SpeechError as exc:
+                _fail(pieces, RecognitionError(type(exc).__name__))
+            except Exception as exc:  # a defect: whoever asked must not wait forever
+                _fail(pieces, exc)
+            else:
+                for piece, recognition in zip(pieces, heard, strict=True):
+                    if not piece.words.done():
+                        piece.words.set_result(recognition)
 
 
-def encode_samples(samples: NDArray[np.float32]) -> bytes:
-    """Samples as 16-bit PCM, half the bytes between the processes."""
-    return (np.clip(samples, -1.0, 1.0) * _PCM16_MAX).astype("<i2").tobytes()
+def _fail(pieces: Sequence[Piece], error: Exception) -> None:
+    for piece in pieces:
+        if not piece.words.done():
+            piece.words.set_exception(error)
 
 
-def decode_samples(data: bytes) -> NDArray[np.float32]:
-    """What `encode_samples` made, back in range [-1.0, 1.0], shape (n_samples,)."""
-    return np.frombuffer(data, dtype="<i2").astype(np.float32) / np.float32(_PCM16_MAX)
-
-
-def encode_words(words: tuple[RecognisedWord, ...]) -> bytes:
-    """Words on their way back from the speech process."""
-    return json.dumps([(w.text, w.start_s, w.end_s, w.confidence) for w in words]).encode()
-
-
-def decode_words(data: bytes) -> tuple[RecognisedWord, ...]:
-    """What `encode_words` made."""
-    return tuple(
-        RecognisedWord(text=text, start_s=start_s, end_s=end_s, confidence=confidence)
-        for text, start_s, end_s, confidence in json.loads(data)
-    )
+def _give_up(pieces: Sequence[Piece]) -> None:
+    _fail(pieces, RecognitionDropped("given up while it waited"))

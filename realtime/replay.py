@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from realtime.alerts import AlertSink
 from realtime.clock import Clock, PacedClock, VirtualClock
 from realtime.ear import Ear
-from realtime.listener import AsyncRecogniser, Listener
+from realtime.listener import Listener
+from realtime.recognition import AsyncRecogniser
 from realtime.session import CallSession, OnUtterance
 from rules.engine import Engine
 from rules.rulebook import Rulebook
@@ -43,7 +44,8 @@ class Replay:
         vad: Speech detection weights.
         recogniser: Gives words.
         sinks: Where alerts go.
-        on_utterance: Called with each utterance.
+        on_utterance: Called with each final utterance.
+        on_interim: Called with each interim one.
         on_progress: Called with the stream position in seconds.
         call_id: Stands for the room's session id.
     """
@@ -58,6 +60,7 @@ class Replay:
         recogniser: AsyncRecogniser,
         sinks: Sequence[AlertSink],
         on_utterance: OnUtterance | None = None,
+        on_interim: OnUtterance | None = None,
         on_progress: Callable[[float], None] | None = None,
         call_id: str = "replay",
     ) -> None:
@@ -68,6 +71,7 @@ class Replay:
         self._recogniser = recogniser
         self._sinks = sinks
         self._on_utterance = on_utterance
+        self._on_interim = on_interim
         self._on_progress = on_progress
         self._call_id = call_id
         self.lost: list[tuple[str, Span, str]] = []
@@ -92,8 +96,11 @@ class Replay:
             clock=clock,
             sinks=self._sinks,
             on_utterance=self._on_utterance,
+            on_interim=self._on_interim,
         )
-        listeners = [self._listener(voice, session, virtual) for voice in self._voices]
+        # Without a pace nobody waits, so whether the recogniser were free is counted, not seen.
+        may_guess = virtual.is_free if speed_ratio is None else None
+        listeners = [self._listener(voice, session, virtual, may_guess) for voice in self._voices]
         for voice, listener in zip(self._voices, listeners, strict=True):
             await session.participant(Participant(identity=voice.speaker), sid=voice.speaker)
             listener.start()
@@ -119,7 +126,13 @@ class Replay:
                 await listener.close()
         await session.end(n_samples / SAMPLE_RATE_HZ)
 
-    def _listener(self, voice: Voice, session: CallSession, virtual: VirtualClock) -> Listener:
+    def _listener(
+        self,
+        voice: Voice,
+        session: CallSession,
+        virtual: VirtualClock,
+        may_guess: Callable[[], bool] | None,
+    ) -> Listener:
         ear = Ear(
             speaker=voice.speaker,
             track_id=voice.speaker,
@@ -133,6 +146,7 @@ class Replay:
             session=session,
             on_lost=self._note_lost,
             on_worked=virtual.worked,
+            may_guess=may_guess or (lambda: True),
         )
 
     async def _note_lost(self, ear: Ear, span: Span, reason: str) -> None:

@@ -10,7 +10,16 @@ from realtime.alerts import Alert, AlertSink
 from realtime.clock import Clock
 from realtime.ear import Ear
 from rules.engine import Engine
-from rules.types import CallEnded, Event, HeardUntil, Hit, Participant, Role, Utterance
+from rules.types import (
+    CallEnded,
+    Event,
+    HeardUntil,
+    Hit,
+    HitState,
+    Participant,
+    Role,
+    Utterance,
+)
 
 OnUtterance = Callable[[Utterance], Awaitable[None]]
 
@@ -23,7 +32,9 @@ class CallSession:
         engine: The rules in force.
         clock: The call clock.
         sinks: Where alerts go; all of them get every alert.
-        on_utterance: Called with each utterance before its hits are published; must not wait long.
+        on_utterance: Called with each final utterance before its hits are published; must not wait
+            long.
+        on_interim: The same, with interim ones.
     """
 
     def __init__(
@@ -34,6 +45,7 @@ class CallSession:
         clock: Clock,
         sinks: Sequence[AlertSink],
         on_utterance: OnUtterance | None = None,
+        on_interim: OnUtterance | None = None,
     ) -> None:
         self.room_sid = room_sid
         self._engine = engine
@@ -41,6 +53,10 @@ class CallSession:
         self._clock = clock
         self._sinks = tuple(sinks)
         self._on_utterance = on_utterance
+        self._on_interim = on_interim
+        self._provisional: set[str] = set()  # ids of hits that were told and are not settled
+        # Of one hit at a time, so that its states arrive in their order.
+        self._publishing = asyncio.Lock()
         self._ears: set[Ear] = set()
         self._heard_until_s = 0.0
         self._sids: dict[str, str] = {}
@@ -61,13 +77,14 @@ class CallSession:
         self._ears.discard(ear)
 
     async def utterance(self, utterance: Utterance) -> None:
-        """Somebody said something."""
+        """Somebody said something, or seems to be saying it."""
         # The engine first, without a wait in between: its ear no longer vouches for these words,
         # and a promise that they have been fed must not overtake them.
-        hits = self._step(utterance)
-        if self._on_utterance is not None:
-            await self._on_utterance(utterance)
-        await self._publish(hits)
+        alerts = self._alerts(self._step(utterance))
+        tell = self._on_utterance if utterance.is_final else self._on_interim
+        if tell is not None:
+            await tell(utterance)
+        await self._publish(alerts)
 
     async def advance(self, silent_until_s: float) -> None:
         """Let time go by.
@@ -87,19 +104,32 @@ class CallSession:
         await self._feed(CallEnded(at_s=at_s))
 
     async def _feed(self, event: Event) -> None:
-        await self._publish(self._step(event))
+        await self._publish(self._alerts(self._step(event)))
 
     def _step(self, event: Event) -> tuple[Hit, ...]:
         step = self._engine.feed(self._state, event)
         self._state = step.state
         return step.hits
 
-    async def _publish(self, hits: tuple[Hit, ...]) -> None:
+    def _alerts(self, hits: tuple[Hit, ...]) -> tuple[Alert, ...]:
+        """The alerts of hits, in their order; made at once, so that waiting mixes nothing up."""
+        alerts: list[Alert] = []
         for hit in hits:
-            alert = self._alert(hit)
-            await asyncio.gather(*(sink.publish(alert) for sink in self._sinks))
+            alerts.append(self._alert(hit, is_update=hit.id in self._provisional))
+            if hit.state is HitState.PROVISIONAL:
+                self._provisional.add(hit.id)
+            else:
+                self._provisional.discard(hit.id)
+        return tuple(alerts)
 
-    def _alert(self, hit: Hit) -> Alert:
+    async def _publish(self, alerts: tuple[Alert, ...]) -> None:
+        if not alerts:
+            return
+        async with self._publishing:
+            for alert in alerts:
+                await asyncio.gather(*(sink.publish(alert) for sink in self._sinks))
+
+    def _alert(self, hit: Hit, *, is_update: bool) -> Alert:
         return Alert(
             hit=hit,
             room_sid=self.room_sid,
@@ -107,4 +137,5 @@ class CallSession:
             role=self._roles.get(hit.speaker) if hit.speaker else None,
             raised_at=datetime.now(UTC),
             raised_s=self._clock.now_s(),
+            is_update=is_update,
         )

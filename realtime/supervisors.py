@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from dataclasses import replace
 from typing import Protocol
 
 from livekit import rtc
 
 from realtime.alerts import TOPIC, Alert, envelope
+from rules.types import HitState
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +67,23 @@ class SupervisorSink:
         self._supervisors.discard(identity)
 
     async def publish(self, alert: Alert) -> None:
-        """Send one alert to every supervisor in the room."""
-        self._kept.append(alert)
+        """Send one alert, or what became of it, to every supervisor in the room."""
+        self._keep(alert)
         # An empty list of destinations would reach everybody, the monitored caller included.
         if self._supervisors:
             await self._send(alert, sorted(self._supervisors))
+
+    def _keep(self, alert: Alert) -> None:
+        """Remember it for who comes later: they get the latest state, and nothing taken back."""
+        for index, kept in enumerate(self._kept):
+            if kept.hit.id == alert.hit.id:
+                if alert.state is HitState.RETRACTED:
+                    del self._kept[index]
+                else:
+                    self._kept[index] = replace(alert, is_update=False)
+                return
+        if alert.state is not HitState.RETRACTED:
+            self._kept.append(alert)
 
     async def _send(self, alert: Alert, identities: list[str]) -> None:
         try:

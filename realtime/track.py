@@ -14,7 +14,8 @@ from realtime.clock import CallClock
 from realtime.ear import Ear
 from realtime.errors import RecorderError
 from realtime.ledger import CallLedger
-from realtime.listener import AsyncRecogniser, Listener
+from realtime.listener import Listener
+from realtime.recognition import AsyncRecogniser
 from realtime.recorder import TrackInfo, TrackRecorder, put_away
 from realtime.session import CallSession
 from rules.types import Span

@@ -23,9 +23,11 @@ from livekit.agents import (
 from realtime.clock import CallClock
 from realtime.inference import METHOD, MODELS_DIR_VARIABLE, register_runner
 from realtime.ledger import CallLedger
+from realtime.live_recogniser import BUILT_IN
 from realtime.observer import RoomObserver, call_start
-from realtime.recognition import SharedRecogniser
+from realtime.plugins import PluginRecogniser, load_plugin
 from realtime.recorder import put_away_orphans
+from realtime.speech_client import SharedRecogniser
 from realtime.webhook import WebhookPump
 from rules.loader import load_rulebook
 from rules.rulebook import Rulebook
@@ -47,6 +49,7 @@ _VAD = "vad"
 _OBSERVER = "observer"
 _LEDGER = "ledger"
 _PUMP = "pump"
+_RECOGNISER = "recogniser"
 # How often the spool is searched for recordings that a dead job or a full store left there.
 _SWEEP_S = 60.0
 # The load of a worker is how many of its rooms are taken. By processor load, the default, a busy
@@ -76,7 +79,7 @@ class ObserverConfig:
     record: bool
     max_rooms: int
     http_port: int
-    cpu_threads: int = 2
+    live_stt: str = BUILT_IN
 
     def rulebook(self) -> Rulebook:
         """The rules in force."""
@@ -97,8 +100,9 @@ class ObserverConfig:
 
 def build_server(config: ObserverConfig) -> AgentServer:
     """A worker that joins rooms hidden, hears all audio, and can publish no media."""
-    os.environ[MODELS_DIR_VARIABLE] = str(config.models_dir)
-    register_runner()
+    if config.live_stt == BUILT_IN:
+        os.environ[MODELS_DIR_VARIABLE] = str(config.models_dir)
+        register_runner()
     server = AgentServer(
         ws_url=config.livekit_url,
         api_key=config.livekit_api_key,
@@ -172,6 +176,8 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
         deliver=pump is not None,
         on_queued=pump.wake if pump is not None else lambda: None,
     )
+    recogniser = _recogniser(config, context)
+    context.proc.userdata[_RECOGNISER] = recogniser
     observer = RoomObserver(
         room=context.room,
         room_sid=room.sid,
@@ -180,7 +186,7 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
         rulebook=rulebook,
         embedder=await asyncio.to_thread(config.embedder, rulebook),
         vad=context.proc.userdata[_VAD],
-        recogniser=SharedRecogniser(context.inference_executor, method=METHOD),
+        recogniser=recogniser,
         ledger=ledger,
         objects=config.objects() if config.record else None,
         spool_dir=config.spool_dir,
@@ -195,12 +201,21 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
     log.info("observing", extra={"room_sid": room.sid})
 
 
+def _recogniser(config: ObserverConfig, context: JobContext) -> SharedRecogniser | PluginRecogniser:
+    if config.live_stt == BUILT_IN:
+        return SharedRecogniser(context.inference_executor, method=METHOD)
+    return PluginRecogniser(load_plugin(config.live_stt))
+
+
 async def leave_room(context: JobContext) -> None:
     """The session ends, and the room is still connected: say and write what is left."""
     observer: RoomObserver | None = context.proc.userdata.pop(_OBSERVER, None)
     ledger: CallLedger | None = context.proc.userdata.pop(_LEDGER, None)
     if observer is not None:
         await observer.finish()
+    recogniser = context.proc.userdata.pop(_RECOGNISER, None)
+    if recogniser is not None:
+        await recogniser.aclose()
     if ledger is not None:
         await ledger.close()
     pump: asyncio.Task[None] | None = context.proc.userdata.pop(_PUMP, None)

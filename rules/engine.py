@@ -119,15 +119,16 @@ class Engine:
         for each in open_ones:
             if each.utterance_id != utterance.id:
                 kept.append(each)
-            elif self._may_still_come(each):
+            elif self._may_still_come(each, utterance):
                 kept.append(replace(each, final_end_s=utterance.span.end_s))
             else:
                 hits.append(each.retracted(utterance.span.end_s))
         after = work.state(tuple(kept))
         return Step(state=after, hits=tuple(hits), entities=tuple(work.entities))
 
-    def _may_still_come(self, provisional: Provisional) -> bool:
-        return any(
+    def _may_still_come(self, provisional: Provisional, final: Utterance) -> bool:
+        # A long piece of speech is cut in mid-sentence: what lay behind the cut is said next.
+        return provisional.hit.span.end_s > final.span.end_s or any(
             self._compiled.plan.rules[i].id == provisional.hit.rule_id for i in self._patient
         )
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rules.types import Span
+
+SHORTEST_WORD_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +22,19 @@ class RecognisedWord:
     start_s: float
     end_s: float  # after start_s, and within the samples
     confidence: float | None  # in [0.0, 1.0]; None = the model gives none
+
+    def span_after(self, offset_s: float) -> Span:
+        """Where the word lies on a clock on which the samples begin at `offset_s`."""
+        return Span(self.start_s + offset_s, self.end_s + offset_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognition:
+    """What was heard in one piece of speech."""
+
+    words: tuple[RecognisedWord, ...] = field(repr=False)
+    # Where the recogniser began to go round in circles: nothing was understood from there on.
+    looped_from_s: float | None = None
 
 
 class Recogniser(Protocol):
@@ -39,3 +57,22 @@ class Recogniser(Protocol):
 
     def close(self) -> None:
         """Let go of the weights."""
+
+
+def clamped(words: Iterable[RecognisedWord], duration_s: float) -> tuple[RecognisedWord, ...]:
+    """The words with times that lie within the samples, in order, and none of them empty.
+
+    Args:
+        words: As a recogniser gave them, in the order in which they were said.
+        duration_s: Length of the samples.
+    """
+    latest_s = max(0.0, duration_s - SHORTEST_WORD_S)
+    earliest_s = 0.0
+    within: list[RecognisedWord] = []
+    for word in words:
+        start_s = min(max(word.start_s, earliest_s), latest_s)
+        end_s = min(max(word.end_s, start_s + SHORTEST_WORD_S), duration_s)
+        if end_s > start_s:
+            within.append(replace(word, start_s=start_s, end_s=end_s))
+        earliest_s = start_s
+    return tuple(within)

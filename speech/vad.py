@@ -153,6 +153,31 @@ class SpeechDetector:
             return self._padded(self._maybe_since)
         return None
 
+    @property
+    def in_progress(self) -> SampleRange | None:
+        """The piece of speech in progress, as it would be cut if it ended now; None in silence.
+
+        In a pause that is longer than the padding the range no longer grows: it is the very range
+        that will be reported, should the pause go on.
+        """
+        if self._speech_since is None:
+            return None
+        end = self._n_scored
+        if self._silence_since is not None:
+            end = min(self._silence_since + self._pad, end)
+        if end <= self._speech_since:
+            return None
+        return SampleRange(start_sample=self._speech_since, end_sample=end)
+
+    @property
+    def is_pausing(self) -> bool:
+        """Whether the piece of speech in progress has been silent for longer than its padding."""
+        return (
+            self._speech_since is not None
+            and self._silence_since is not None
+            and self._n_scored - self._silence_since >= self._pad
+        )
+
     def push(self, samples: NDArray[np.float32]) -> tuple[SpeechEvent, ...]:
         """Hear the next samples.
 

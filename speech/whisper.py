@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE_HZ
 from speech.errors import RecogniserError
-from speech.recogniser import RecognisedWord
+from speech.recogniser import SHORTEST_WORD_S, RecognisedWord, Recognition
 
 # Fast talk has about four words a second. A word is two tokens at most in what we hear, and a digit
 # with its dash two: so this many tokens are more than anybody says, and fewer than a loop writes.
@@ -23,7 +23,6 @@ _TOKENS_AT_LEAST = 24
 _MAX_SAME_WORD = 8
 _MAX_SAME_PHRASE = 4
 _MAX_PHRASE_WORDS = 6
-_SHORTEST_WORD_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,27 +64,14 @@ class FasterWhisper:
     def __init__(
         self, model_dir: Path, options: WhisperOptions, *, name: str, cpu_threads: int = 2
     ) -> None:
-        from faster_whisper import WhisperModel
-
         self.name = f"{name} ({options.compute_type}, beam {options.beam_size})"
         self._options = options
-        try:
-            self._model: Any = WhisperModel(
-                str(model_dir),
-                device="cpu",
-                compute_type=options.compute_type,
-                cpu_threads=cpu_threads,
-                local_files_only=True,
-            )
-        except (RuntimeError, ValueError, OSError) as exc:
-            raise RecogniserError(
-                f"{model_dir}: the weights cannot be loaded ({type(exc).__name__})"
-            ) from None
+        self._model: Any = load_whisper(model_dir, options, cpu_threads=cpu_threads)
 
     def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
         """Recognise a piece of speech; see `Recogniser`."""
         duration_s = len(samples) / SAMPLE_RATE_HZ
-        if duration_s < _SHORTEST_WORD_S:
+        if duration_s < SHORTEST_WORD_S:
             return ()
         try:
             segments, _ = self._model.transcribe(
@@ -98,7 +84,7 @@ class FasterWhisper:
                 vad_filter=False,
                 log_prob_threshold=self._options.log_prob_threshold,
                 no_speech_threshold=self._options.no_speech_threshold,
-                max_new_tokens=_TOKENS_AT_LEAST + int(_TOKENS_PER_S * duration_s),
+                max_new_tokens=max_new_tokens(duration_s),
             )
             words = [tuple(segment.words or ()) for segment in segments]
         except (RuntimeError, ValueError) as exc:
@@ -111,6 +97,33 @@ class FasterWhisper:
         self._model = None
 
 
+def load_whisper(model_dir: Path, options: WhisperOptions, *, cpu_threads: int) -> Any:
+    """Load converted weights; gives a `faster_whisper.WhisperModel`.
+
+    Raises:
+        RecogniserError: the folder holds no model that CTranslate2 can load.
+    """
+    from faster_whisper import WhisperModel
+
+    try:
+        return WhisperModel(
+            str(model_dir),
+            device="cpu",
+            compute_type=options.compute_type,
+            cpu_threads=cpu_threads,
+            local_files_only=True,
+        )
+    except (RuntimeError, ValueError, OSError) as exc:
+        raise RecogniserError(
+            f"{model_dir}: the weights cannot be loaded ({type(exc).__name__})"
+        ) from None
+
+
+def max_new_tokens(duration_s: float) -> int:
+    """How many tokens may be written for so much speech."""
+    return _TOKENS_AT_LEAST + int(_TOKENS_PER_S * duration_s)
+
+
 def as_written(segments: Sequence[Sequence[Any]], duration_s: float) -> tuple[RecognisedWord, ...]:
     """faster-whisper's words as ours.
 
@@ -121,9 +134,17 @@ def as_written(segments: Sequence[Sequence[Any]], duration_s: float) -> tuple[Re
     Returns:
         Words without loops, each as certain as its most doubtful piece.
     """
+    return without_loops(segments, duration_s).words
+
+
+def without_loops(segments: Sequence[Sequence[Any]], duration_s: float) -> Recognition:
+    """The same, and where a loop was cut off; what comes behind it was not understood."""
     pieces, is_part = _clamped(segments, duration_s)
     kept = drop_loops(pieces)
-    return _joined(kept, is_part[: len(kept)])
+    words = _joined(kept, is_part[: len(kept)])
+    if len(kept) == len(pieces):
+        return Recognition(words=words)
+    return Recognition(words=words, looped_from_s=words[-1].end_s)
 
 
 def _clamped(
@@ -137,13 +158,13 @@ def _clamped(
     clamped: list[RecognisedWord] = []
     is_part: list[bool] = []
     earliest_s = 0.0
-    latest_s = max(0.0, duration_s - _SHORTEST_WORD_S)
+    latest_s = max(0.0, duration_s - SHORTEST_WORD_S)
     for index, word in ((i, word) for words in segments for i, word in enumerate(words)):
         text = word.word.strip()
         if not text:
             continue
         start_s = min(max(float(word.start), earliest_s), latest_s)
-        end_s = min(max(float(word.end), start_s + _SHORTEST_WORD_S), duration_s)
+        end_s = min(max(float(word.end), start_s + SHORTEST_WORD_S), duration_s)
         if end_s <= start_s:
             continue
         confidence = min(1.0, max(0.0, float(word.probability)))

@@ -21,6 +21,7 @@ from storage.upsert import insert_if_new
 LEASE_S = 300.0
 # Workers give up much earlier; this ends deliveries that kill whoever takes them.
 MAX_ATTEMPTS = 40
+ALERT = "alert"  # the kind of a delivery that tells of a hit for the first time
 _OPEN = OUTBOX.c.delivered_at.is_(None) & OUTBOX.c.dead_at.is_(None)
 
 
@@ -37,9 +38,10 @@ class Delivery:
     attempts: int  # made before this one
 
 
-def delivery_id(room_sid: str, hit_id: str, target: str) -> str:
+def delivery_id(room_sid: str, hit_id: str, target: str, kind: str = ALERT) -> str:
     """The id of a hit's delivery to one kind of receiver."""
-    digest = hashlib.sha256(json.dumps([room_sid, hit_id, target]).encode()).hexdigest()
+    named = [room_sid, hit_id, target] + ([] if kind == ALERT else [kind])
+    digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
     return f"dl_{digest[:32]}"
 
 
@@ -51,6 +53,7 @@ def enqueue(
     target: str,
     payload: Mapping[str, object],
     now: datetime,
+    kind: str = ALERT,
 ) -> str:
     """Queue a delivery, due at once. If it was queued before, nothing changes.
 
@@ -61,12 +64,13 @@ def enqueue(
         target: Kind of receiver.
         payload: JSON; ids, spans and masked excerpts only.
         now: UTC.
+        kind: What it tells of the hit: each kind is a delivery of its own.
 
     Returns:
         The delivery's id.
     """
     row = {
-        "delivery_id": delivery_id(room_sid, hit_id, target),
+        "delivery_id": delivery_id(room_sid, hit_id, target, kind),
         "room_sid": room_sid,
         "hit_id": hit_id,
         "target": target,

@@ -220,12 +220,19 @@ async def _call(
 def _show_alert(
     console: Console, alert: ReceivedAlert, names: dict[str, str], now_s: float
 ) -> None:
+    from realtime.alerts import UPDATE
+    from rules.types import HitState
+
     if not alert.authentic:
         console.print("A data message with a wrong signature was ignored.", style="yellow")
         return
     payload = alert.payload
     start_s, end_s = float(str(payload["start_s"])), float(str(payload["end_s"]))
     who = names.get(str(payload["participant_sid"]), "the call")
+    if payload["type"] == UPDATE:
+        if payload["state"] == HitState.RETRACTED.value:
+            console.print(f"taken back: {payload['rule']}  {who}", style="dim", soft_wrap=True)
+        return  # what is confirmed was shown, and stands
     console.print(
         f"[bold red]ALERT[/] {payload['severity']}  {payload['rule']}  {who}, "
         f"{start_s:.1f} to {end_s:.1f} s: {payload['excerpt']}  "

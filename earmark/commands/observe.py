@@ -52,6 +52,8 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
     console = Console(stderr=True)
     # livekit takes seconds to import: not before the settings are known to be good.
     from realtime.dispatch import check_livekit
+    from realtime.live_recogniser import BUILT_IN
+    from realtime.plugins import load_plugin
     from realtime.recognition import LIVE_MODEL_ID
     from realtime.worker import ObserverConfig, ObserverWorker
     from speech.models import find_model
@@ -72,13 +74,17 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
         webhook_secret=_secret(settings, "webhook_secret"),
         record=settings.record,
         max_rooms=settings.max_rooms,
+        live_stt=settings.live_stt,
         http_port=port,
     )
     # Everything that a job would fail on is tried before the worker says it is there.
     with console.status("Checking rules, models, database, object store and server"):
         rulebook = config.rulebook()
-        for model_id in ("silero-vad", LIVE_MODEL_ID):
-            find_model(model_id, config.models_dir)
+        find_model("silero-vad", config.models_dir)
+        if config.live_stt == BUILT_IN:
+            find_model(LIVE_MODEL_ID, config.models_dir)
+        else:
+            load_plugin(config.live_stt)
         config.embedder(rulebook)
         config.database().close()
         if config.record:

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from earmark.errors import BadInputError
 from earmark.settings import load_settings
 from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, rule_paths
-from rules.types import Utterance
+from rules.types import HitState, Utterance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,8 +68,9 @@ def command(
     """Run audio files through the live path: the same ears, rules and alerts as in a room.
 
     Give one file a speaker, all beginning at the same moment, or one file with a channel a speaker.
-    No server and no account is needed. Exit code 1 says that there were alerts, 0 that there were
-    none.
+    No server and no account is needed. An alert may be raised from a sentence that is not over;
+    when its end proves it wrong, it is taken back. Exit code 1 says that there were alerts that
+    stood, or that something was not heard; 0 that there were none.
 
     \b
     Examples:
@@ -80,7 +81,7 @@ def command(
     settings = load_settings()
     console = Console(stderr=True)
     # The speech libraries take seconds to import: not before the arguments are known to be good.
-    from realtime.recognition import ThreadRecogniser, load_live_recogniser
+    from realtime.live_recogniser import open_recogniser
     from realtime.replay import Replay
     from rules.loader import load_rulebook
     from rules.masking import mask_numbers
@@ -93,11 +94,14 @@ def command(
     voices, damages = _voices(files, speakers)
     for damage in damages:
         console.print(f"Not fully heard: {damage}", style="yellow", highlight=False, markup=False)
-    with console.status("Loading the speech model"):
-        vad = VadModel(find_model("silero-vad", settings.models_dir))
-        recogniser = ThreadRecogniser(load_live_recogniser(settings.models_dir))
+    vad = VadModel(find_model("silero-vad", settings.models_dir))
+    loading = console.status("Loading the speech model")
 
     n_alerts: Counter[str] = Counter()
+
+    async def say_interim(utterance: Utterance) -> None:
+        if as_json:
+            click.echo(json.dumps(_utterance_line(utterance)))
 
     async def say(utterance: Utterance) -> None:
         if as_json:
@@ -111,12 +115,20 @@ def command(
 
     class Screen:
         async def publish(self, alert: Alert) -> None:
-            n_alerts[alert.hit.severity.value] += 1
+            _count(n_alerts, alert)
             if as_json:
                 click.echo(json.dumps(_alert_line(alert)))
                 return
+            if alert.is_update and alert.state is HitState.CONFIRMED:
+                return  # it was shown, and stands
             title = rulebook.rule(alert.hit.rule_id).title
             who = f" by {alert.hit.speaker}" if alert.hit.speaker else ""
+            if alert.state is HitState.RETRACTED:
+                progress.console.print(
+                    f"{_clock(alert.raised_s)}  taken back: {title}{who}",
+                    highlight=False, markup=False, soft_wrap=True, style="dim",
+                )  # fmt: skip
+                return
             progress.console.print(
                 f"{_clock(alert.raised_s)}  ALERT {alert.hit.severity.value}: {title}{who} "
                 f"[{alert.hit.excerpt}], {alert.raised_s - alert.hit.span.end_s:.1f} s after it",
@@ -127,22 +139,31 @@ def command(
         TextColumn("Listening"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(), console=console, disable=as_json, transient=True,
     )  # fmt: skip
-    replay = Replay(
-        voices=voices,
-        rulebook=rulebook,
-        embedder=embedder,
-        vad=vad,
-        recogniser=recogniser,
-        sinks=(Screen(),),
-        on_utterance=say,
-        on_progress=lambda position_s: progress.update(task, completed=position_s),
-    )
-    try:
-        with progress:
-            task = progress.add_task("listen", total=replay.duration_s)
-            asyncio.run(replay.run(speed_ratio=speed))
-    finally:
-        recogniser.close()
+
+    async def play() -> Replay:
+        loading.start()
+        try:
+            async with open_recogniser(settings.live_stt, settings.models_dir) as recogniser:
+                loading.stop()
+                replay = Replay(
+                    voices=voices,
+                    rulebook=rulebook,
+                    embedder=embedder,
+                    vad=vad,
+                    recogniser=recogniser,
+                    sinks=(Screen(),),
+                    on_utterance=say,
+                    on_interim=say_interim,
+                    on_progress=lambda position_s: progress.update(task, completed=position_s),
+                )
+                with progress:
+                    task = progress.add_task("listen", total=replay.duration_s)
+                    await replay.run(speed_ratio=speed)
+                return replay
+        finally:
+            loading.stop()
+
+    replay = asyncio.run(play())
     for speaker, span, reason in replay.lost:
         where = f"{_clock(span.start_s)} to {_clock(span.end_s)}"
         console.print(
@@ -151,7 +172,7 @@ def command(
         )  # fmt: skip
     if not as_json:
         _summary(console, replay.duration_s, n_alerts)
-    if n_alerts or replay.lost or damages:
+    if n_alerts.total() or replay.lost or damages:
         raise SystemExit(1)
 
 
@@ -200,7 +221,9 @@ def _utterance_line(utterance: Utterance) -> dict[str, object]:
 
 def _alert_line(alert: Alert) -> dict[str, object]:
     return {
-        "type": "alert",
+        "type": "alert_update" if alert.is_update else "alert",
+        "hit": alert.hit.id,
+        "state": alert.state.value,
         "rule": alert.hit.rule_id,
         "severity": alert.hit.severity.value,
         "speaker": alert.hit.speaker,
@@ -211,15 +234,23 @@ def _alert_line(alert: Alert) -> dict[str, object]:
     }
 
 
+def _count(n_alerts: Counter[str], alert: Alert) -> None:
+    """Count an alert when it is raised, and no longer when it is taken back."""
+    if alert.state is HitState.RETRACTED:
+        n_alerts[alert.hit.severity.value] -= 1
+    elif not alert.is_update:
+        n_alerts[alert.hit.severity.value] += 1
+
+
 def _clock(position_s: float) -> str:
     return f"{int(position_s) // 60:d}:{position_s % 60:04.1f}"
 
 
 def _summary(console: Console, duration_s: float, n_alerts: Counter[str]) -> None:
-    if not n_alerts:
+    if not n_alerts.total():
         console.print(f"{_clock(duration_s)} of audio, no alert.")
         return
-    counts = ", ".join(f"{n} {severity}" for severity, n in n_alerts.most_common())
+    counts = ", ".join(f"{n} {severity}" for severity, n in n_alerts.most_common() if n)
     console.print(
         f"{_clock(duration_s)} of audio, {n_alerts.total()} alert(s): {counts}. "
         "`earmark audit` with the same files writes the report.",

@@ -4,6 +4,7 @@ Usage: python tests/benchmarks/bench_recogniser.py [--rounds N]
 
 Both sides hear the same pieces of speech with the same weights and threads, in turn. Repeated
 digits are where the defaults are slow: they try again at higher temperatures when a decoder loops.
+Then pieces of several rooms are recognised one by one, and together in batches.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from speech.audio import decode  # noqa: E402 - the path comes first
+from speech.live_whisper import LiveWhisper  # noqa: E402
 from speech.models import find_model  # noqa: E402
 from speech.vad import LIVE as LIVE_VAD  # noqa: E402
 from speech.vad import VadModel, speech_ranges  # noqa: E402
-from speech.whisper import LIVE, FasterWhisper  # noqa: E402
+from speech.whisper import LIVE  # noqa: E402
 
 MODEL_ID = "faster-whisper-tiny.en"
 THREADS = 2
@@ -59,7 +61,7 @@ def main() -> None:
     models_dir = user_cache_path("earmark") / "models"
     folder = find_model(MODEL_ID, models_dir)
     vad = VadModel(find_model("silero-vad", models_dir))
-    ours = FasterWhisper(folder, LIVE, name=MODEL_ID, cpu_threads=THREADS)
+    ours = LiveWhisper(folder, LIVE, name=MODEL_ID, cpu_threads=THREADS)
     plain = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=THREADS)
 
     def defaults(samples: NDArray[np.float32]) -> list[Any]:
@@ -79,6 +81,32 @@ def main() -> None:
         a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
         ratio = statistics.median(x / y for x, y in pairs)
         print(f"{name:<18}{speech_s:>7.1f} s{a:>7.2f} s{b:>8.2f} s{ratio:>15.2f}")
+    batches(ours, vad, rounds)
+
+
+def batches(ours: LiveWhisper, vad: VadModel, rounds: int) -> None:
+    """Throughput of batches against one piece after the other."""
+    samples = np.concatenate([decode(path).samples[0] for path in list(CLIPS.values())[:2]])
+    pieces = sorted(
+        (samples[r.start_sample : r.end_sample] for r in speech_ranges(samples, vad, LIVE_VAD)),
+        key=len,
+    )
+    speech_s = sum(map(len, pieces)) / 16_000
+
+    def taken_s(size: int) -> float:
+        started_s = time.perf_counter()
+        for first in range(0, len(pieces), size):
+            ours.recognise(pieces[first : first + size])
+        return time.perf_counter() - started_s
+
+    print(f"\n{'pieces together':<18}{'speech/time':>12}{'against one':>13}")
+    times = {size: [] for size in (1, 2, 4, 8)}
+    for _ in range(rounds):
+        for size, measured in times.items():
+            measured.append(taken_s(size))
+    for size, measured in times.items():
+        ratio = statistics.median(a / b for a, b in zip(measured, times[1], strict=True))
+        print(f"{size:<18}{speech_s / statistics.median(measured):>12.1f}{ratio:>13.2f}")
 
 
 if __name__ == "__main__":

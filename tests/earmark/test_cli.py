@@ -156,12 +156,19 @@ def test_replay_speaks_json(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     said = [line for line in lines if line["type"] == "utterance"]
     alerts = [line for line in lines if line["type"] == "alert"]
-    assert len(said) + len(alerts) == len(lines)
+    updates = [line for line in lines if line["type"] == "alert_update"]
+    assert len(said) + len(alerts) + len(updates) == len(lines)
     assert {line["speaker"] for line in said} == {"agent", "customer"}
     assert set(said[0]) == {"type", "speaker", "start_s", "end_s", "text", "final", "revision"}
     assert set(alerts[0]) == {
-        "type", "rule", "severity", "speaker", "start_s", "end_s", "excerpt", "at_s",
+        "type", "hit", "state", "rule", "severity", "speaker", "start_s", "end_s", "excerpt",
+        "at_s",
     }  # fmt: skip
+    provisional = [line["hit"] for line in alerts if line["state"] == "provisional"]
+    assert sorted(line["hit"] for line in updates) == sorted(provisional)
+    finals = [(line["speaker"], line["start_s"]) for line in said if line["final"]]
+    assert len(finals) == len(set(finals))
+    assert any(not line["final"] for line in said)
     (card,) = (alert for alert in alerts if alert["rule"] == "pii.card-number")
     assert card["speaker"] == "customer"
     assert card["excerpt"].endswith("6467")
@@ -178,6 +185,19 @@ def test_replay_of_a_harmless_call(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "no alert" in done.stderr
+
+
+def test_replay_of_what_is_not_heard(tmp_path: Path) -> None:
+    """Speech that no words came of is told, and no call with such a gap counts as clean."""
+    harmless = str(ROOT / "tests" / "fixtures" / "audio" / "clean-agent.ogg")
+    variables = {
+        "EARMARK_LIVE_STT": "tests.realtime.scripted_stt:FailingStt",
+        "PYTHONPATH": str(ROOT),
+    }
+    done = run_process("replay", harmless, cwd=tmp_path, variables=variables)
+    assert done.returncode == 1
+    assert done.stderr.count("Not fully heard: clean-agent") >= 3
+    assert "personal" not in done.stderr
 
 
 @pytest.mark.model

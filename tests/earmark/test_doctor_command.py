@@ -118,6 +118,16 @@ def test_model_that_is_nowhere(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) 
     assert "`earmark models pull faster-whisper-tiny.en`" in edge["mend"]
 
 
+def test_plugin_in_the_recognisers_place(doctor: Doctor) -> None:
+    """A plugin that can be set up is what would be used; one that is not there is named."""
+    code, edges = doctor.edges(EARMARK_LIVE_STT="tests.realtime.scripted_stt:WholeStt")
+    assert code == 0
+    assert "scripted_stt.WholeStt" in edges["live speech to text"]["uses"]
+    code, edges = doctor.edges(EARMARK_LIVE_STT="no_such_stt")
+    assert code == 3
+    assert "livekit-plugins-no-such-stt" in edges["live speech to text"]["mend"]
+
+
 def test_library_that_cannot_be_loaded(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A library that is damaged or gone is named."""
     monkeypatch.setitem(sys.modules, "faster_whisper", None)

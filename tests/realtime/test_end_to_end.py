@@ -13,6 +13,7 @@ from livekit import api, rtc
 
 from earmark.demo_call import Access, Caller, ReceivedAlert, SupervisorClient
 from earmark.observer_process import running_observer
+from realtime.alerts import ALERT, UPDATE
 from realtime.devserver import DevServer
 from realtime.dispatch import dispatch, livekit_api
 from realtime.worker import AGENT_NAME
@@ -141,7 +142,7 @@ def test_alerts_reach_the_supervisor_alone(outcome: Outcome) -> None:
     rules = [str(alert.payload["rule"]) for alert in outcome.alerts]
     assert {"pii.card-number", "disclosure.recording-notice"} <= set(rules)
     assert any(rule.startswith("conduct.") for rule in rules)
-    ids = [alert.payload["hit_id"] for alert in outcome.alerts]
+    ids = [alert.payload["hit_id"] for alert in outcome.alerts if alert.payload["type"] == ALERT]
     assert len(ids) == len(set(ids))
     assert outcome.messages_to_customer == 0
 
@@ -153,11 +154,29 @@ def test_alerts_come_while_people_speak(outcome: Outcome) -> None:
     assert "conduct.promissory-claim" in early
 
 
+def test_alerts_come_before_the_sentence_ends(outcome: Outcome) -> None:
+    """A promise in mid-sentence is raised as provisional, and confirmed under the same id."""
+    told = [
+        (alert.payload["hit_id"], alert.payload["type"], alert.payload["state"])
+        for alert in outcome.alerts
+        if alert.payload["excerpt"] == "guaranteed returns"
+    ]
+    ((hit_id, _, _), *_) = told
+    assert told == [(hit_id, ALERT, "provisional"), (hit_id, UPDATE, "confirmed")]
+
+
 def test_webhooks_are_signed_and_complete(outcome: Outcome) -> None:
-    """Every alert is posted once, under one id, with a signature that fits."""
+    """Every alert and what was taken back is posted once, with a signature that fits."""
     assert all(webhook.authentic for webhook in outcome.webhooks)
-    posted = sorted(str(webhook.payload["hit_id"]) for webhook in outcome.webhooks)
-    assert posted == sorted(str(alert.payload["hit_id"]) for alert in outcome.alerts)
+    posted = sorted(
+        (str(webhook.payload["hit_id"]), str(webhook.payload["type"]))
+        for webhook in outcome.webhooks
+    )
+    assert posted == sorted(
+        (str(alert.payload["hit_id"]), str(alert.payload["type"]))
+        for alert in outcome.alerts
+        if alert.payload["type"] == ALERT or alert.payload["state"] == "retracted"
+    )
 
 
 def test_rows_are_written(outcome: Outcome) -> None:

@@ -1,11 +1,12 @@
 """What the live side must not lose is written in order, and nobody waits for the database."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rules.types import Role
+from rules.types import HitState, Role
 from storage import calls, gaps, hits, outbox
 from storage.database import open_database
 from tests.realtime.builders import alert, hit, ledger_of
@@ -58,3 +59,27 @@ async def test_a_locked_database_holds_up_nobody(tmp_path: Path) -> None:
     with database.begin() as connection:
         assert {h.id for h in hits.hits_of(connection, "RM_1")} == {str(n) for n in range(50)}
     database.close()
+
+
+async def test_three_states_of_a_hit(tmp_path: Path) -> None:
+    """A provisional hit is delivered at once, its confirmation to nobody, its retraction again."""
+    database = open_database(f"sqlite:///{tmp_path / 'earmark.db'}")
+    ledger = ledger_of(database)
+    ledger.start()
+    for id, state in (("a", HitState.CONFIRMED), ("b", HitState.RETRACTED)):
+        guess = alert(replace(hit(id=id), state=HitState.PROVISIONAL))
+        await ledger.publish(guess)
+        settled = replace(guess.hit, state=state, score=0.5)
+        await ledger.publish(replace(guess, hit=settled, is_update=True))
+    await ledger.close()
+    with database.begin() as connection:
+        stored = {h.id: (h.state, h.score) for h in hits.hits_of(connection, "RM_1")}
+        due = outbox.due(connection, now=alert().raised_at.replace(year=2030), limit=9)
+    database.close()
+    assert stored == {"a": (HitState.CONFIRMED, 0.5), "b": (HitState.RETRACTED, 0.5)}
+    assert sorted((d.hit_id, d.payload["state"]) for d in due) == [
+        ("a", "provisional"),
+        ("b", "provisional"),
+        ("b", "retracted"),
+    ]
+    assert len({d.id for d in due}) == len(due)

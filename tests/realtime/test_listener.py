@@ -12,13 +12,15 @@ from realtime.clock import VirtualClock
 from realtime.ear import Ear
 from realtime.errors import RecognitionError
 from realtime.listener import Listener
+from realtime.recognition import Guesses
 from realtime.session import CallSession
+from realtime.ticket import Ticket
 from rules.engine import Engine
 from rules.loader import load_rulebook
 from rules.types import Span, Utterance
 from speech.audio import SAMPLE_RATE_HZ, decode
 from speech.models import find_model
-from speech.recogniser import RecognisedWord
+from speech.recogniser import RecognisedWord, Recognition
 from speech.vad import LIVE, VadModel
 
 CLEAN = Path(__file__).parents[1] / "fixtures" / "audio" / "clean-agent.ogg"
@@ -27,6 +29,8 @@ CLEAN = Path(__file__).parents[1] / "fixtures" / "audio" / "clean-agent.ogg"
 class ScriptedRecogniser:
     """Gives one word a piece of speech: its own number. May wait or fail by plan."""
 
+    guesses = Guesses.NONE
+
     def __init__(
         self, *, gate: asyncio.Event | None = None, fails_on: frozenset[int] = frozenset()
     ):
@@ -34,7 +38,7 @@ class ScriptedRecogniser:
         self._gate = gate
         self._fails_on = fails_on
 
-    async def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
+    async def transcribe(self, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
         """Recognise by plan."""
         number = self.n_asked
         self.n_asked += 1
@@ -43,8 +47,12 @@ class ScriptedRecogniser:
         if number in self._fails_on:
             raise RecognitionError("planned")
         duration_s = len(samples) / SAMPLE_RATE_HZ
-        return (
-            RecognisedWord(text=f"w{number}", start_s=0.1, end_s=duration_s - 0.1, confidence=0.9),
+        return Recognition(
+            words=(
+                RecognisedWord(
+                    text=f"w{number}", start_s=0.1, end_s=duration_s - 0.1, confidence=0.9
+                ),
+            )
         )
 
 
@@ -161,7 +169,7 @@ async def test_a_broken_part_is_not_silent(vad: VadModel, speech: NDArray[np.flo
     """An unexpected failure comes out of `close` instead of stopping the listener unseen."""
 
     class Broken(ScriptedRecogniser):
-        async def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
+        async def transcribe(self, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
             raise ZeroDivisionError
 
     scene = Scene(vad, Broken())

@@ -1,14 +1,17 @@
 """A session feeds events to the engine in an order that keeps its promises."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from realtime.alerts import Alert
 from realtime.clock import VirtualClock
 from realtime.session import CallSession
 from rules.engine import Engine
 from rules.loader import load_rulebook
-from rules.types import Participant, Role, Span, Utterance, utterance_from_text
+from rules.types import HitState, Participant, Role, Span, Utterance, utterance_from_text
 
 
 @dataclass
@@ -87,3 +90,88 @@ async def test_a_promise_does_not_overtake_words() -> None:
     slow.set()
     await saying
     assert notes.alerts == []
+
+
+async def test_three_states_of_a_hit() -> None:
+    """Interim words raise an alert at once; final ones settle it by an update of the same hit."""
+    notes = Notes()
+    call = session(notes)
+    right, wrong = said("These are guaranteed returns.", 1, 3), said("Well, good morning.", 9, 10)
+    await call.utterance(replace(right, is_final=False))
+    await call.utterance(right)
+    guess = said("It is guaranteed returns.", 9, 10)
+    await call.utterance(replace(guess, is_final=False))
+    await call.utterance(wrong)
+    told = [(alert.hit.id, alert.state.value, alert.is_update) for alert in notes.alerts]
+    first, second = notes.alerts[0].hit.id, notes.alerts[2].hit.id
+    assert told == [
+        (first, "provisional", False),
+        (first, "confirmed", True),
+        (second, "provisional", False),
+        (second, "retracted", True),
+    ]
+
+
+async def test_interim_words_are_told_apart() -> None:
+    """Who listens to final words hears no interim ones."""
+    finals: list[str] = []
+    interims: list[str] = []
+
+    async def note(utterance: Utterance) -> None:
+        finals.append(utterance.text)
+
+    async def note_interim(utterance: Utterance) -> None:
+        interims.append(utterance.text)
+
+    call = CallSession(
+        room_sid="RM_1", engine=Engine(load_rulebook()), clock=VirtualClock(), sinks=(),
+        on_utterance=note, on_interim=note_interim,
+    )  # fmt: skip
+    await call.utterance(replace(said("Good mor", 1, 2), is_final=False))
+    await call.utterance(said("Good morning.", 1, 2))
+    assert (interims, finals) == (["Good mor"], ["Good morning."])
+
+
+_ENGINE = Engine(load_rulebook())
+_SENTENCES = (
+    "Good morning, how can I help you?",
+    "These are guaranteed returns.",
+    "You cannot lose.",
+    "My card number is four five three nine one four eight eight",
+    "zero three four three six four six seven.",
+    "This call is being recorded.",
+    "My social security number is two one nine, zero nine, nine five two six.",
+    "Thank you, goodbye.",
+)
+_SPOKEN = st.tuples(st.sampled_from(_SENTENCES), st.lists(st.sampled_from(_SENTENCES), max_size=3))
+
+
+async def _settled(turns: list[tuple[str, list[str]]]) -> tuple[set[object], set[HitState]]:
+    notes = Notes()
+    call = CallSession(room_sid="RM_1", engine=_ENGINE, clock=VirtualClock(), sinks=(notes,))
+    for number, (final, interims) in enumerate(turns):
+        start_s = 5.0 * number + 1
+        utterance = said(final, start_s, start_s + 3)
+        for revision, text in enumerate(interims):
+            guess = said(text, start_s, start_s + 3)
+            await call.utterance(replace(guess, is_final=False, revision=revision))
+        await call.utterance(replace(utterance, revision=len(interims)))
+        await call.advance(start_s + 3)
+    await call.end(5.0 * len(turns) + 60)
+    latest = {alert.hit.id: alert.hit for alert in notes.alerts}
+    stood = {
+        (hit.rule_id, hit.speaker, hit.span, hit.excerpt, hit.score)
+        for hit in latest.values()
+        if hit.state is not HitState.RETRACTED
+    }
+    return stood, {hit.state for hit in latest.values()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_SPOKEN, min_size=1, max_size=5))
+def test_interim_words_never_change_what_stands(turns: list[tuple[str, list[str]]]) -> None:
+    """Whatever was guessed meanwhile, the same hits stand at the end, and none is left open."""
+    with_guesses, states = asyncio.run(_settled(turns))
+    without, _ = asyncio.run(_settled([(final, []) for final, _ in turns]))
+    assert with_guesses == without
+    assert HitState.PROVISIONAL not in states

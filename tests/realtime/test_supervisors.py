@@ -1,9 +1,10 @@
 """Alerts in the room reach supervisors, and nobody else."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from realtime.alerts import TOPIC, open_envelope
+from realtime.alerts import ALERT, TOPIC, UPDATE, open_envelope
 from realtime.supervisors import SupervisorSink
+from rules.types import HitState
 from tests.realtime.builders import SECRET, alert, hit
 
 
@@ -12,6 +13,7 @@ class Room:
     """Stands for the LiveKit room: notes what was sent to whom."""
 
     sent: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    told: list[tuple[str, str]] = field(default_factory=list)
     fails: bool = False
 
     @property
@@ -30,6 +32,7 @@ class Room:
         assert topic == TOPIC
         assert reliable
         self.sent.append((str(opened["hit_id"]), tuple(destination_identities)))
+        self.told.append((str(opened["type"]), str(opened["state"])))
 
 
 async def test_without_supervisors_nothing_is_sent() -> None:
@@ -63,3 +66,23 @@ async def test_a_closed_room_loses_no_alert_for_the_other_sinks() -> None:
     sink.left("sue")
     await sink.joined("sue")
     assert room.sent == [("hit1", ("sue",))]
+
+
+async def test_what_became_of_an_alert_is_told() -> None:
+    """An update follows the alert; who comes later gets the latest state, and nothing retracted."""
+    room = Room()
+    sink = SupervisorSink(room, secret=SECRET)
+    await sink.joined("sue")
+    for id, state in (("a", HitState.CONFIRMED), ("b", HitState.RETRACTED)):
+        guess = alert(replace(hit(id=id), state=HitState.PROVISIONAL))
+        await sink.publish(guess)
+        await sink.publish(replace(guess, hit=replace(guess.hit, state=state), is_update=True))
+    assert room.told == [
+        (ALERT, "provisional"),
+        (UPDATE, "confirmed"),
+        (ALERT, "provisional"),
+        (UPDATE, "retracted"),
+    ]
+    room.told.clear()
+    await sink.joined("sam")
+    assert room.told == [(ALERT, "confirmed")]

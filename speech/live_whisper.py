@@ -1,0 +1,192 @@
+"""Whisper for the live path: short pieces, decoded together, each in a window of its own length.
+
+Whisper was trained on windows of thirty seconds, and faster-whisper pads every piece to one. Most
+of the time of a short piece goes into encoding that padding. CTranslate2 also encodes shorter
+windows; with enough silence behind the speech the words stay the same (measured:
+docs/architecture.md, "The fast path").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.audio import SAMPLE_RATE_HZ
+from speech.errors import RecogniserError
+from speech.recogniser import SHORTEST_WORD_S, RecognisedWord, Recognition
+from speech.whisper import (
+    WhisperOptions,
+    load_whisper,
+    max_new_tokens,
+    without_loops,
+)
+
+_FRAMES_PER_S = 100  # of the spectrogram
+_MAX_FRAMES = 3000  # what the weights have positions for
+_PREPENDED = "\"'“¿([{-"
+_APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - as faster-whisper writes them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """How long a window the encoder hears for a piece of speech."""
+
+    margin_s: float = 3.0  # silence behind the speech
+    least_s: float = 10.0
+
+    def n_frames(self, duration_s: float) -> int:
+        """Frames of the spectrogram, an even number: the encoder halves them."""
+        wanted_s = max(self.least_s, duration_s + self.margin_s)
+        return min(_MAX_FRAMES, 2 * int(wanted_s * _FRAMES_PER_S / 2))
+
+
+class LiveWhisper:
+    """Whisper on CTranslate2, several pieces of speech at a time.
+
+    Args:
+        model_dir: Folder with the converted weights.
+        options: How to decode.
+        name: Id of the weights; the recogniser's own name adds engine and arithmetic.
+        cpu_threads: Threads of one inference.
+        window: What the encoder hears.
+
+    Raises:
+        RecogniserError: the folder holds no model that CTranslate2 can load.
+    """
+
+    def __init__(
+        self,
+        model_dir: Path,
+        options: WhisperOptions,
+        *,
+        name: str,
+        cpu_threads: int = 2,
+        window: Window | None = None,
+    ) -> None:
+        from faster_whisper.tokenizer import Tokenizer
+        from faster_whisper.transcribe import get_suppressed_tokens
+
+        self.name = f"{name} ({options.compute_type}, beam {options.beam_size})"
+        self._options = options
+        self._window = window or Window()
+        self._model: Any = load_whisper(model_dir, options, cpu_threads=cpu_threads)
+        self._tokenizer: Any = Tokenizer(
+            self._model.hf_tokenizer,
+            self._model.model.is_multilingual,
+            task="transcribe",
+            language=options.language,
+        )
+        self._suppressed = list(get_suppressed_tokens(self._tokenizer, [-1]))
+        self._prompt = self._model.get_prompt(self._tokenizer, [], without_timestamps=True)
+
+    def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
+        """Recognise one piece of speech; see `Recogniser`."""
+        return self.recognise([samples])[0].words
+
+    def recognise(self, pieces: Sequence[NDArray[np.float32]]) -> tuple[Recognition, ...]:
+        """Recognise pieces of speech together.
+
+        Args:
+            pieces: Each mono, shape (n_samples,), 16 kHz, range [-1.0, 1.0], at most thirty
+                seconds. Not modified.
+
+        Returns:
+            What was heard in each, in the same order.
+
+        Raises:
+            RecogniserError: the engine failed, or a piece is too long for one window.
+        """
+        durations_s = [len(piece) / SAMPLE_RATE_HZ for piece in pieces]
+        if any(duration_s > _MAX_FRAMES / _FRAMES_PER_S for duration_s in durations_s):
+            raise RecogniserError(f"{self.name} hears at most thirty seconds at a time")
+        heard = [Recognition(words=()) for _ in pieces]
+        long_enough = [i for i, s in enumerate(durations_s) if s >= SHORTEST_WORD_S]
+        if not long_enough:
+            return tuple(heard)
+        try:
+            written = self._written(
+                [pieces[i] for i in long_enough], [durations_s[i] for i in long_enough]
+            )
+        except (RuntimeError, ValueError, IndexError) as exc:
+            # The message could quote tokens: it is not passed on.
+            raise RecogniserError(f"{self.name} failed ({type(exc).__name__})") from None
+        for i, words in zip(long_enough, written, strict=True):
+            heard[i] = without_loops([words], durations_s[i])
+        return tuple(heard)
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        self._model = None
+
+    def _written(
+        self, pieces: Sequence[NDArray[np.float32]], durations_s: Sequence[float]
+    ) -> list[list[_Written]]:
+        from faster_whisper.audio import pad_or_trim
+
+        model, tokenizer, options = self._model, self._tokenizer, self._options
+        # As faster-whisper does it, the spectrogram is padded and not the sound.
+        spectra = [model.feature_extractor(piece)[..., :-1] for piece in pieces]
+        n_frames = self._window.n_frames(max(durations_s))
+        encoded = model.encode(np.stack([pad_or_trim(s, n_frames) for s in spectra]))
+        results = model.model.generate(
+            encoded,
+            [self._prompt] * len(pieces),
+            beam_size=options.beam_size,
+            max_length=len(self._prompt) + max_new_tokens(max(durations_s)),
+            suppress_blank=True,
+            suppress_tokens=self._suppressed,
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        tokens = [
+            self._kept(result, duration_s)
+            for result, duration_s in zip(results, durations_s, strict=True)
+        ]
+        alignments = model.find_alignment(
+            tokenizer, tokens, encoded, [spectrum.shape[-1] for spectrum in spectra]
+        )
+        return [[_Written.of(word) for word in merged(words)] for words in alignments]
+
+    def _kept(self, result: Any, duration_s: float) -> list[int]:
+        """The tokens of a piece, none where the decoder itself takes it for no speech."""
+        tokens = [t for t in result.sequences_ids[0] if t < self._tokenizer.eot]
+        n_scored = len(result.sequences_ids[0])
+        log_prob = result.scores[0] * n_scored / (n_scored + 1)
+        if (
+            result.no_speech_prob > self._options.no_speech_threshold
+            and log_prob < self._options.log_prob_threshold
+        ):
+            return []
+        return tokens[: max_new_tokens(duration_s)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A word as faster-whisper's aligner gives it."""
+
+    word: str
+    start: float
+    end: float
+    probability: float
+
+    @classmethod
+    def of(cls, aligned: dict[str, Any]) -> _Written:
+        return cls(
+            word=aligned["word"],
+            start=float(aligned["start"]),
+            end=float(aligned["end"]),
+            probability=float(aligned["probability"]),
+        )
+
+
+def merged(aligned: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Words with the punctuation that belongs to them."""
+    from faster_whisper.transcribe import merge_punctuations
+
+    merge_punctuations(aligned, _PREPENDED, _APPENDED)
+    return [word for word in aligned if word["word"]]
