@@ -89,6 +89,21 @@ class FolderObjects:
         except ObjectMissingError:
             return None
 
+    def delete(self, key: str) -> None:
+        """See `ObjectStore.delete`. Folders stay: another process may be about to write there."""
+        path = self._target(key)
+        try:
+            path.unlink()
+            _sync_folder(path.parent)
+        except (FileNotFoundError, *_CLASHES):
+            return  # there is no such object; a folder is none
+        except OSError as exc:
+            if path.is_dir():
+                return
+            raise StorageUnavailableError(
+                f"object {key!r} cannot be removed from {self.describe()}: {exc.strerror}"
+            ) from None
+
     def url(self, key: str) -> str:
         """See `ObjectStore.url`."""
         return str(self._root / checked_key(key))

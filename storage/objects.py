@@ -59,6 +59,12 @@ class ObjectStore(Protocol):
     def head(self, key: str) -> ObjectInfo | None:
         """Size and time of the object, None where there is none."""
 
+    def delete(self, key: str) -> None:
+        """Remove the object; where there is none, nothing happens.
+
+        In a bucket with versioning, earlier versions stay.
+        """
+
     def url(self, key: str) -> str:
         """Where a person finds the object: a file path or an s3:// address."""
 

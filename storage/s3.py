@@ -8,7 +8,7 @@ import io
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -171,6 +171,12 @@ class S3Objects:
             size_bytes=found["ContentLength"],
             modified_at=found["LastModified"].astimezone(UTC),
         )
+
+    def delete(self, key: str) -> None:
+        """See `ObjectStore.delete`."""
+        name = self._name(key)
+        with suppress(ObjectMissingError), self._mapped(key):
+            self._client.delete_object(Bucket=self._bucket, Key=name)
 
     def url(self, key: str) -> str:
         """See `ObjectStore.url`."""

@@ -186,3 +186,17 @@ def test_folder_addresses(tmp_path: Path) -> None:
         "k", b"x", content_type=TEXT
     )
     assert open_objects(str(folder)).get_bytes("k") == b"x"
+
+
+def test_delete(objects: ObjectStore) -> None:
+    """A deleted object is gone, its neighbours stay, and to delete nothing is no error."""
+    for key in ("d/a", "d/b"):
+        objects.put_bytes(key, b"x", content_type=TEXT)
+    for key in ("d/a", "d/a", "never", "d", "d/b/below"):
+        objects.delete(key)
+    assert objects.head("d/a") is None
+    assert [info.key for info in objects.list()] == ["d/b"]
+    objects.put_bytes("d/a", b"again", content_type=TEXT)
+    assert objects.get_bytes("d/a") == b"again"
+    with pytest.raises(ObjectKeyError):
+        objects.delete("../outside")
