@@ -50,6 +50,15 @@ class Settings(BaseSettings):
     )
     s3_endpoint_url: str | None = Field(None, description="S3 endpoint, where it is not Amazon's.")
 
+    keep_transcripts_days: int | None = Field(
+        None,
+        ge=1,
+        le=3650,
+        description="Days for which the audit keeps unmasked transcripts, so that changed rules "
+        "can be tried on past calls; unset means that it keeps none. They are personal data: see "
+        "`docs/lawful-use.md`.",
+    )
+
     livekit_url: str | None = Field(
         None,
         validation_alias=AliasChoices("LIVEKIT_URL", "livekit_url"),
@@ -101,7 +110,8 @@ class Settings(BaseSettings):
 
     @field_validator(
         "signing_secret", "webhook_secret", "webhook_url", "database_url", "objects_url",
-        "s3_endpoint_url", "livekit_url", "livekit_api_key", "livekit_api_secret",
+        "s3_endpoint_url", "keep_transcripts_days", "livekit_url", "livekit_api_key",
+        "livekit_api_secret",
         mode="before",
     )  # fmt: skip
     @classmethod

@@ -17,6 +17,7 @@ from offline.errors import AuditBusyError, ReportFormatError
 from offline.fingerprint import audit_key
 from offline.hearing import Heard, hear
 from offline.judge import Judge
+from offline.keeper import Keeper
 from offline.reconcile import Verdict
 from offline.report import Report, dump_report, parse_report
 from offline.report_html import render_html
@@ -52,7 +53,7 @@ class Outcome:
     html_key: str
     json_key: str
     was_done: bool  # by an earlier run
-    # What was really said, for whoever asks for it on their own terminal; never stored.
+    # What was really said, for whoever asks for it on their own terminal.
     utterances: tuple[Utterance, ...] = field(default=(), repr=False)
 
 
@@ -66,6 +67,8 @@ class Auditor:
         engines: Loaded only when there is something to hear.
         embedder: Needed where a rule has a `similar` condition.
         lease_s: How long a claim lasts without a sign of life.
+        keep_transcripts_days: For how long what was really said is kept besides the masked report;
+            None = not at all.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Auditor:
         engines: Engines,
         embedder: SentenceEmbedder | None = None,
         lease_s: float = LEASE_S,
+        keep_transcripts_days: int | None = None,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -85,6 +89,7 @@ class Auditor:
         self._embedder = embedder
         self._judge = Judge(rulebook, embedder)
         self._claims = Claims(database, lease_s)
+        self._keeper = Keeper(objects, keep_transcripts_days)
 
     def audit(self, call: Call, on_progress: OnProgress = lambda progress: None) -> Outcome:
         """Audit a call, or find that it has been done.
@@ -110,6 +115,7 @@ class Auditor:
                 engines=self._engines_info(evidence.heard),
                 made_at=datetime.now(UTC),
             )
+            self._keeper.keep(report, evidence, pipeline)
             self._objects.put_bytes(json_key, dump_report(report), content_type="application/json")
             self._objects.put_bytes(
                 html_key, render_html(report).encode(), content_type="text/html; charset=utf-8"
@@ -132,7 +138,9 @@ class Auditor:
             report = parse_report(self._objects.get_bytes(json_key))
         except (ObjectMissingError, ReportFormatError):
             return None  # gone, or from another version: it is made again
-        return report if report.audit_key == key else None
+        if report.audit_key != key or self._keeper.lacks(call):
+            return None
+        return report
 
     def _hear(self, call: Call, on_progress: OnProgress) -> tuple[Heard, ...]:
         total_s = sum(source.duration_s or 1.0 for source in call.sources) or 1.0
@@ -175,14 +183,14 @@ class Auditor:
         )
         roles = {member.identity: member.role for member in call.members}
         identities = {*roles, *(s for each in heard for s in each.source.speakers)}
-        judgement = self._judge.judge(
-            [Participant(identity=name, role=roles.get(name)) for name in sorted(identities)],
-            utterances,
-            end_s=end_s,
+        participants = tuple(
+            Participant(identity=name, role=roles.get(name)) for name in sorted(identities)
         )
+        judgement = self._judge.judge(participants, utterances, end_s=end_s)
         return Evidence(
             call=call,
             heard=heard,
+            participants=participants,
             utterances=tuple(utterances),
             judgement=judgement,
             rulebook=self._rulebook,

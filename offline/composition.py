@@ -15,7 +15,7 @@ from offline.reconcile import Pair, Verdict, reconcile, scores
 from rules.conditions import finds_personal_data
 from rules.masking import mask_numbers, mask_text
 from rules.rulebook import Rulebook
-from rules.types import Hit, TextRange, Utterance
+from rules.types import Hit, Participant, TextRange, Utterance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,7 @@ class Evidence:
 
     call: Call
     heard: tuple[Heard, ...]
+    participants: tuple[Participant, ...] = field(repr=False)
     utterances: tuple[Utterance, ...] = field(repr=False)  # of all speakers, in time order
     judgement: Judgement
     rulebook: Rulebook

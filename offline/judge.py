@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rules.call_events import call_events
 from rules.engine import Engine
 from rules.rulebook import Rulebook
 from rules.similarity import Embedder
-from rules.types import (
-    CallEnded,
-    Entity,
-    Event,
-    HeardUntil,
-    Hit,
-    HitState,
-    Participant,
-    Utterance,
-)
+from rules.types import Entity, Hit, HitState, Participant, Utterance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,23 +63,3 @@ class Judge:
             hits=tuple(sorted(kept, key=lambda hit: (hit.span, hit.rule_id, hit.id))),
             entities=tuple(entities),
         )
-
-
-def call_events(
-    participants: Sequence[Participant], utterances: Sequence[Utterance], *, end_s: float
-) -> Iterable[Event]:
-    """The events of a call in the order in which the engine takes them.
-
-    Before each utterance stands the promise that everything before it has been said, so deadlines
-    fire at the same positions as they would live.
-    """
-    yield from participants
-    last_s = 0.0
-    for utterance in sorted(utterances, key=lambda u: (u.span, u.id)):
-        if utterance.span.start_s > last_s:
-            yield HeardUntil(at_s=utterance.span.start_s)
-        yield utterance
-        last_s = max(last_s, utterance.span.start_s)
-    end_s = max([end_s, last_s, *(utterance.span.end_s for utterance in utterances)])
-    yield HeardUntil(at_s=end_s)
-    yield CallEnded(at_s=end_s)

@@ -5,6 +5,9 @@ StorageError              exit 2: base of everything that `storage` raises on pu
 ├── ObjectKeyError        exit 2: a key that no store may be asked for
 ├── ObjectMissingError    exit 2: no object lies under a key
 ├── ManifestError         exit 2: a recording's manifest that cannot be read
+├── TranscriptError       exit 2: a kept transcript, or a report's text, that cannot be read
+├── VerdictError          exit 2: a reviewer's verdict that cannot be taken
+├── CallMissingError      exit 2: no call where one was asked for
 ├── StorageUnavailableError    exit 3: the object store cannot be reached, or refuses us
 ├── StorageFullError           exit 3: no space is left
 ├── DatabaseUnavailableError   exit 3: the database cannot be reached, or refuses us
@@ -41,6 +44,18 @@ class ObjectMissingError(StorageError):
 
 class ManifestError(StorageError):
     """A manifest that is no manifest of one recording."""
+
+
+class TranscriptError(StorageError):
+    """A kept transcript, or the text of a report, that is none of a known version."""
+
+
+class VerdictError(StorageError):
+    """A verdict that nobody made, that is too long, or that bears the id of another one."""
+
+
+class CallMissingError(StorageError):
+    """The database knows no such call."""
 
 
 class StorageUnavailableError(StorageError):

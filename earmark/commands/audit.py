@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +16,7 @@ from earmark.audit_screen import AuditScreen
 from earmark.cli import exit_code_of
 from earmark.errors import BadInputError
 from earmark.logs import setup_logging
+from earmark.moments import Day, Moment
 from earmark.settings import Settings, load_settings
 from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, rule_paths
 
@@ -26,49 +26,12 @@ if TYPE_CHECKING:
     from storage.database import Database
     from storage.objects import ObjectStore
 
-_AGO = re.compile(r"(\d{1,5})([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-class _Day(click.ParamType[date]):
-    name = "DAY"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> date:
-        try:
-            return value if isinstance(value, date) else date.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is no day; write it like 2026-03-01", param, ctx)
-
-
-class _Moment(click.ParamType[datetime]):
-    name = "TIME|AGO"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        ago = _AGO.fullmatch(str(value))
-        try:
-            if ago:
-                return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-            moment = datetime.fromisoformat(str(value))
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is neither a time like 2026-03-01T09:00Z nor a length like 24h",
-                param,
-                ctx,
-            )
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
 
 @click.command
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--call", "call_name", metavar="ID", help="Session id of a call, or name of a room.")
-@click.option("--date", "day", type=_Day(), help="All calls that began on this day, UTC.")
-@click.option("--since", type=_Moment(), help="All calls since a time (UTC), or 90m, 24h, 7d ago.")
+@click.option("--date", "day", type=Day(), help="All calls that began on this day, UTC.")
+@click.option("--since", type=Moment(), help="All calls since a time (UTC), or 90m, 24h, 7d ago.")
 @RULES_OPTION
 @SPEAKER_OPTION
 @click.option(
@@ -134,6 +97,7 @@ def command(
         calls = _find(files, call_name, day, since, speakers, database, objects, screen)
         shown = AuditOutput(objects, as_json=as_json, show_text=show_text)
         code = _audit_all(auditor, calls, screen, shown)
+        _forget_transcripts(settings.keep_transcripts_days, objects, screen)
     raise SystemExit(code)
 
 
@@ -176,6 +140,7 @@ def _opened(
                 rulebook=rulebook,
                 engines=engines,
                 embedder=embedder_for(rulebook, settings.models_dir),
+                keep_transcripts_days=settings.keep_transcripts_days,
             ),
             database,
             objects,
@@ -245,3 +210,18 @@ def _audit_all(
     if failed and len(failed) == len(calls):
         return max(failed)
     return 0 if all_clean and not failed and not screen.n_unreadable else 1
+
+
+def _forget_transcripts(days: int | None, objects: ObjectStore, screen: AuditScreen) -> None:
+    """Remove the transcripts whose time is over.
+
+    Where none are to be kept, those of earlier days stay: a shell without the setting must not
+    empty the store of those who have it.
+    """
+    from storage.transcripts import forget_transcripts
+
+    if days is not None:
+        n_old = forget_transcripts(objects, before=datetime.now(UTC) - timedelta(days=days))
+        if n_old:
+            what = "1 kept transcript was" if n_old == 1 else f"{n_old} kept transcripts were"
+            screen.say(f"{what} older than {days} days and {what.split()[-1]} removed.")

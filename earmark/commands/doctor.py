@@ -79,7 +79,8 @@ def _show_settings(as_json: bool) -> None:
     except BadInputError as exc:
         error = exc  # the list is what helps to mend it
     table = Table("setting", "value", "from", "what it is", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.columns[0].overflow = table.columns[1].overflow = "fold"
+    table.columns[0].no_wrap = True  # names are there to be copied
+    table.columns[1].overflow = "fold"
     for name, field in Settings.model_fields.items():
         value = shown_value(name, getattr(settings, name)) if settings else None
         source = source_of(name, settings) if settings else None

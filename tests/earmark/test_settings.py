@@ -23,6 +23,16 @@ def test_defaults_need_nothing(elsewhere: Path) -> None:
     assert settings.livekit_url is None
 
 
+@pytest.mark.parametrize(("value", "days"), [("", None), ("14", 14)])
+def test_transcripts_are_kept_only_on_request(
+    value: str, days: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a number of days nothing unmasked is kept."""
+    assert load_settings().keep_transcripts_days is None
+    monkeypatch.setenv("EARMARK_KEEP_TRANSCRIPTS_DAYS", value)
+    assert load_settings().keep_transcripts_days == days
+
+
 def test_environment_beats_the_file(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable overrides `earmark.toml`; what it does not name stays."""
     (elsewhere / "earmark.toml").write_text('max_rooms = 3\ndata_dir = "here"\n')
@@ -50,6 +60,12 @@ def test_lists_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
             "environment: EARMARK_DATABSE_URL is not a setting; "
             "`earmark doctor --settings` lists them",
             id="typo-in-variable",
+        ),
+        pytest.param(
+            {"EARMARK_KEEP_TRANSCRIPTS_DAYS": "0"},
+            "",
+            "setting keep_transcripts_days: Input should be greater than or equal to 1",
+            id="keep-for-no-day",
         ),
         pytest.param(
             {"EARMARK_MAX_ROOMS": "many"},

@@ -21,8 +21,9 @@ from offline.find import Finder
 from offline.fingerprint import audit_key
 from offline.reconcile import Verdict
 from offline.report import Headline, parse_report
+from rules.engine import Engine
 from rules.loader import load_rulebook
-from rules.types import Span
+from rules.types import Span, Utterance
 from speech.errors import ModelMissingError
 from storage import audits
 from storage.database import Database
@@ -31,6 +32,7 @@ from storage.findings import findings_of
 from storage.gaps import Gap, GapKind, save_gap
 from storage.hits import save_hit
 from storage.objects import ObjectStore
+from storage.transcripts import parse_transcript
 from tests.offline.builders import (
     CARD,
     STARTED_AT,
@@ -393,3 +395,94 @@ def test_a_long_audit_keeps_its_claim(
     outcome = auditor(database, objects, ScriptedEngines(NOTICE), lease_s=0.5).audit(call, dawdle)
     assert seen == [audits.ClaimOutcome.HELD]
     assert outcome.report.headline is Headline.CLEAN
+
+
+def keeping(
+    database: Database, objects: ObjectStore, days: int | None, *texts: str
+) -> tuple[Outcome, ScriptedEngines]:
+    """An audit that keeps transcripts for so long."""
+    engines = ScriptedEngines(*texts)
+    auditor = Auditor(
+        database=database,
+        objects=objects,
+        rulebook=load_rulebook(),
+        engines=engines,
+        keep_transcripts_days=days,
+    )
+    return auditor.audit(the_call(database, objects)), engines
+
+
+LONG = 36_500  # the call began on a fixed day
+TRANSCRIPT = "transcripts/2026-03-01/RM_1/transcript.jsonl"
+
+
+def test_nothing_unmasked_is_kept_unasked(
+    database: Database, objects: ObjectStore, sound: bytes
+) -> None:
+    """By default no object but the recording holds what was said."""
+    store_call(database, objects, {"agent": sound})
+    run(database, objects, f"My card number is {CARD}")
+    assert {info.key for info in objects.list()} == {
+        RECORDING,
+        RECORDING.replace(".ogg", ".json"),
+        "reports/2026-03-01/RM_1/report.html",
+        "reports/2026-03-01/RM_1/report.json",
+    }
+
+
+def test_a_kept_transcript_gives_the_audits_hits_again(
+    database: Database, objects: ObjectStore, sound: bytes
+) -> None:
+    """What is kept is exactly what the engine was fed: the same hits, with the same ids."""
+    store_call(database, objects, {"agent": sound})
+    text = f"{NOTICE} My card number is {CARD} with guaranteed returns"
+    outcome, _ = keeping(database, objects, LONG, text)
+    kept = parse_transcript(objects.get_bytes(TRANSCRIPT), key=TRANSCRIPT)
+    assert (kept.room_sid, kept.audit_key, kept.rulebook_fingerprint, kept.is_complete) == (
+        "RM_1",
+        outcome.report.audit_key,
+        load_rulebook().fingerprint,
+        True,
+    )
+    assert kept.pipeline == ScriptedEngines("").describe()
+    assert tuple(e for e in kept.events if isinstance(e, Utterance)) == outcome.utterances
+    engine = Engine(load_rulebook())
+    state = engine.start()
+    hits: list[str] = []
+    for event in kept.events:
+        step = engine.feed(state, event)
+        state = step.state
+        hits += [hit.id for hit in step.hits]
+    assert hits
+    assert sorted(hits) == sorted(found.id for found in outcome.report.findings)
+
+
+def test_who_begins_to_keep_transcripts_gets_those_of_young_calls(
+    database: Database, objects: ObjectStore, sound: bytes
+) -> None:
+    """A call that was audited without is audited once more, an old one is not."""
+    store_call(database, objects, {"agent": sound})
+    run(database, objects, NOTICE)
+    old, engines = keeping(database, objects, 1, NOTICE)
+    assert (old.was_done, engines.recogniser.n_calls) == (True, 0)
+    assert objects.head(TRANSCRIPT) is None
+    young, _ = keeping(database, objects, LONG, NOTICE)
+    assert not young.was_done
+    assert objects.head(TRANSCRIPT) is not None
+    again, engines = keeping(database, objects, LONG, NOTICE)
+    assert (again.was_done, engines.recogniser.n_calls) == (True, 0)
+
+
+def test_a_transcript_goes_with_its_report(
+    database: Database, objects: ObjectStore, sound: bytes
+) -> None:
+    """A new audit replaces it; one that keeps none leaves none behind."""
+    store_call(database, objects, {"agent": sound})
+    keeping(database, objects, LONG, "the first version")
+    objects.delete("reports/2026-03-01/RM_1/report.json")
+    keeping(database, objects, LONG, "the second version")
+    assert b"second" in objects.get_bytes(TRANSCRIPT)
+    assert b"first" not in objects.get_bytes(TRANSCRIPT)
+    objects.delete("reports/2026-03-01/RM_1/report.json")
+    keeping(database, objects, None, "the third version")
+    assert objects.head(TRANSCRIPT) is None
