@@ -35,13 +35,15 @@ class _SegmentModel(BaseModel):
 
 
 class _ReviewModel(BaseModel):
-    model_config = ConfigDict(extra="ignore")  # notes and names of reviewers are not needed
+    model_config = ConfigDict(extra="ignore")  # notes are not needed
 
     rule: str
     speaker: str | None = None
     start: float = Field(ge=0, allow_inf_nan=False)
     end: float = Field(gt=0, allow_inf_nan=False)
     verdict: Literal["confirmed", "false_alarm", "escalated"]
+    by: str | None = None  # who; the last verdict of each counts
+    final: bool = False  # settles what reviewers disagree on
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -113,6 +115,8 @@ def parse_record(line: str) -> Record:
                 speaker=review.speaker,
                 span=Span(review.start, review.end),
                 decision=Decision(review.verdict),
+                reviewer=review.by or None,
+                is_final=review.final,
             )
             for review in model.reviews
         ),

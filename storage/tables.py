@@ -7,6 +7,7 @@ where the call's own row could not be written, and recordings turn up of calls n
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -165,3 +166,27 @@ FINDINGS = Table(
     Column("live_hit_id", Text),
     Column("detail", Text),
 )
+
+# Rows are only added. They refer to no hit and no finding: an audit that is made again replaces its
+# findings, and what a reviewer decided must outlive that.
+VERDICTS = Table(
+    "verdicts",
+    METADATA,
+    Column("verdict_id", Text, primary_key=True),
+    Column("room_sid", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("subject_id", Text, nullable=False),
+    Column("audit_key", Text),
+    Column("rule_id", Text, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("speaker", Text),
+    Column("start_s", Double, nullable=False),
+    Column("end_s", Double, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("is_final", Boolean, nullable=False),
+    Column("reviewer", Text, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("note", Text),
+)
+Index("ix_verdicts_call", VERDICTS.c.room_sid, VERDICTS.c.decided_at)
+Index("ix_verdicts_rule", VERDICTS.c.rule_id, VERDICTS.c.decided_at)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
+from earmark.backtest_output import JsonOutput, TextOutput
 from earmark.commands.record_lines import records
-from earmark.wiring import embedder_for
-from rules.backtest import Backtest, Change, Decision, PastCall, RuleChange, backtest
+from earmark.errors import BadInputError
+from earmark.moments import Moment
+from earmark.settings import Settings, load_settings
+from earmark.wiring import embedder_for, rule_paths
+from rules.backtest import Comparison, PastCall, same_packs
 from rules.cases import rule_files_of
 from rules.loader import load_rulebook
-from rules.masking import mask_numbers
-from rules.rulebook import RuleStatus
+from rules.rulebook import Rulebook, RuleStatus
+from storage.past_calls import NotJudged, PastCalls, StoredCall
 
 
 @click.command("backtest")
@@ -26,47 +29,117 @@ from rules.rulebook import RuleStatus
     "--calls",
     "call_files",
     multiple=True,
-    required=True,
     type=click.Path(path_type=Path, allow_dash=True),
     metavar="IN.jsonl",
     help="Transcripts, a call a line, as for `scan`; may be given several times.",
+)
+@click.option("--store", "is_store", is_flag=True, help="The calls that were audited.")
+@click.option(
+    "--since", type=Moment(), help="With --store: calls since a time (UTC), or 90m, 24h, 7d ago."
+)
+@click.option(
+    "--until", type=Moment(is_end=True), help="With --store: calls until a time, or a whole day."
+)
+@click.option(
+    "--call",
+    "call_ids",
+    multiple=True,
+    metavar="ID",
+    help="With --store: only the call with this session id; may be given several times.",
 )
 @click.option(
     "--against",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Rules in force; may be given several times. Default: the built-in book.",
+    help="Rules in force, all of them; may be given several times. Default: of the setting "
+    "`rules`, else of the built-in book, those packs and rules that the changed ones replace.",
+)
+@click.option(
+    "--show",
+    "max_shown",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Added and lost hits to list of each rule; --json lists all.",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON lines on stdout.")
 def command(
-    paths: tuple[Path, ...], call_files: tuple[Path, ...], against: tuple[Path, ...], as_json: bool
+    paths: tuple[Path, ...],
+    call_files: tuple[Path, ...],
+    is_store: bool,
+    since: datetime | None,
+    until: datetime | None,
+    call_ids: tuple[str, ...],
+    against: tuple[Path, ...],
+    max_shown: int,
+    as_json: bool,
 ) -> None:
     """Run a changed rule book over calls that are over and show what it would add and lose.
 
-    PATHS are the changed rules. Each call is a line {"id", "segments"}, which may hold the
-    reviewers' verdicts as well: "reviews": [{"rule", "speaker", "start", "end", "verdict"}] with
-    confirmed, false_alarm or escalated. With "masked": true, rules for personal data are left out
-    and named, because nothing could be found. Exit code 1: something changes.
+    PATHS are the changed rules. The calls come from the store (--store) or from files (--calls).
+
+    From the store: calls that were audited, with the verdicts of reviewers on them. Rules for
+    personal data can be tried only where the audit kept what was said (the setting
+    keep_transcripts_days); elsewhere the masked text of the report is used, and those rules are
+    named as not checked. Calls without either are named as not judged.
+
+    From files: each call is a line {"id", "segments"}, which may hold verdicts as well:
+    "reviews": [{"rule", "speaker", "start", "end", "verdict", "by", "final"}] with confirmed,
+    false_alarm or escalated, oldest first. With "masked": true, rules for personal data are left
+    out and named.
+
+    Of several verdicts on a hit, the last of each reviewer counts; where they differ and none is
+    final, the hit is disputed. Precision is the share of confirmed ones among confirmed ones and
+    false alarms.
+
+    Exit code 0: nothing changes, and with --store everything was judged. 1: something changes, or
+    a call or a changed rule could not be judged. 2: bad input. 3: a service is missing.
 
     \b
     Example:
+      earmark rules backtest my-rules/card.yaml --store --since 30d
+      earmark rules backtest my-rules/ --store --since 2026-03-01 --until 2026-03-31 --json
       earmark rules backtest my-rules/ --against rules-in-force/ --calls calls.jsonl
     """  # noqa: D301
-    in_force = load_rulebook(rule_files_of(against))
+    if is_store == bool(call_files):
+        raise BadInputError(
+            "give the calls: either --store, for those that were audited, or --calls IN.jsonl"
+        )
+    if not is_store and (since or until or call_ids):
+        raise BadInputError("--since, --until and --call choose calls of the store; add --store")
+    settings = load_settings()
     changed = load_rulebook(rule_files_of(paths))
-    result = backtest(
-        _calls(call_files),
+    in_force = _in_force(against, changed, settings)
+    comparison = Comparison(
         in_force=in_force,
         changed=changed,
+        max_examples=0 if as_json else max_shown,
         embedder=embedder_for(in_force, changed, statuses=(RuleStatus.ACTIVE,)),
     )
-    if as_json:
-        for line in _lines(result):
-            click.echo(json.dumps(line, ensure_ascii=False))
+    output = JsonOutput() if as_json else TextOutput(max_shown)
+    n_not_judged = 0
+    if is_store:
+        with _stored(settings, since, until, call_ids, as_json=as_json) as calls:
+            output.begin(in_force=in_force, changed=changed)
+            for call, read in calls:
+                if isinstance(read, NotJudged):
+                    n_not_judged += 1
+                    output.not_judged(call.room_sid, read)
+                else:
+                    output.changes(comparison.add(read))
     else:
-        _show(result)
-    sys.exit(0 if all(rule.is_same for rule in result.rules) else 1)
+        for past in _calls(call_files):
+            output.changes(comparison.add(past))
+    result = comparison.result()
+    output.end(result, is_store=is_store)
+    is_judged = not is_store or (result.is_whole and not n_not_judged)
+    sys.exit(0 if result.is_same and is_judged else 1)
+
+
+def _in_force(against: tuple[Path, ...], changed: Rulebook, settings: Settings) -> Rulebook:
+    book = load_rulebook(rule_paths(rule_files_of(against), settings))
+    return book if against else same_packs(book, changed)
 
 
 def _calls(files: Sequence[Path]) -> Iterator[PastCall]:
@@ -81,58 +154,41 @@ def _calls(files: Sequence[Path]) -> Iterator[PastCall]:
             )
 
 
-def _show(result: Backtest) -> None:
-    for rule in result.rules:
-        added, lost = len(rule.added), len(rule.lost)
-        click.echo(f"{rule.rule_id}: {rule.n_kept} kept, {added} added, {lost} lost")
-        for sign, changes in (("+", rule.added), ("-", rule.lost)):
-            for change in changes:
-                click.echo(f"  {sign} {_line(change)}")
-        for warning in _warnings(rule):
-            click.echo(f"  ! {warning}")
-    for rule_id in result.not_checked:
-        click.echo(f"{rule_id}: not checked on masked calls")
-    n_changed = sum(not rule.is_same for rule in result.rules)
-    click.echo(f"{result.n_calls} calls, {len(result.rules)} rules hit, {n_changed} changed")
+@contextmanager
+def _stored(
+    settings: Settings,
+    since: datetime | None,
+    until: datetime | None,
+    call_ids: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> Iterator[Iterable[tuple[StoredCall, PastCall | NotJudged]]]:
+    """Calls of the store, read one at a time, with a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
 
+    from storage.database import open_database
+    from storage.objects import open_objects
 
-def _warnings(rule: RuleChange) -> Iterator[str]:
-    lost = Counter(change.decision for change in rule.lost)
-    n_true = lost[Decision.CONFIRMED] + lost[Decision.ESCALATED]
-    if n_true:
-        yield f"loses {n_true} that reviewers confirmed"
-    n_false = sum(change.decision is Decision.FALSE_ALARM for change in rule.added)
-    if n_false:
-        yield f"adds {n_false} that reviewers called false alarms"
-
-
-def _line(change: Change) -> str:
-    hit = change.hit
-    by = "" if hit.speaker is None else f" by {mask_numbers(hit.speaker)}"
-    place = f"{change.call_id} {hit.span.start_s:.1f}-{hit.span.end_s:.1f} s{by}"
-    return f"{place}: {hit.excerpt} ({change.decision.value})"
-
-
-def _lines(result: Backtest) -> Iterator[dict[str, Any]]:
-    for rule in result.rules:
-        for kind, changes in (("added", rule.added), ("lost", rule.lost)):
-            for change in changes:
-                yield {
-                    "type": kind,
-                    "rule": rule.rule_id,
-                    "call": change.call_id,
-                    "start_s": change.hit.span.start_s,
-                    "end_s": change.hit.span.end_s,
-                    "excerpt": change.hit.excerpt,
-                    "verdict": change.decision.value,
-                }
-        yield {
-            "type": "rule",
-            "rule": rule.rule_id,
-            "n_kept": rule.n_kept,
-            "n_added": len(rule.added),
-            "n_lost": len(rule.lost),
-            "kept_by_verdict": {decision.value: n for decision, n in rule.kept.items()},
-        }
-    for rule_id in result.not_checked:
-        yield {"type": "not_checked", "rule": rule_id}
+    objects = open_objects(settings.resolved_objects_url, s3_endpoint_url=settings.s3_endpoint_url)
+    objects.check()
+    database = open_database(settings.resolved_database_url)
+    try:
+        past = PastCalls(database, objects)
+        found = past.find(since=since, until=until, room_sids=call_ids)
+        if not found:
+            raise BadInputError(
+                f"no calls in that time in {database.describe()}; `earmark audit` audits calls"
+            )
+        console = Console(stderr=True)
+        bar = track(
+            found,
+            description="Backtest",
+            console=console,
+            transient=True,
+            # Lines and a bar on one terminal would write over each other.
+            disable=not console.is_terminal or (as_json and sys.stdout.isatty()),
+        )
+        yield ((call, past.read(call)) for call in bar)
+    finally:
+        database.close()

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from storage.migration import schema_head
 from tests.earmark.command import InProcess
 from tests.servers.postgres import PostgresServer
+
+HEAD = schema_head()
 
 
 class Db(InProcess):
@@ -32,12 +35,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def test_embedded_database(run: Db, tmp_path: Path) -> None:
     """Without settings, the file in the data folder is made, and a second upgrade does nothing."""
     path = tmp_path / "earmark-data" / "earmark.db"
-    needed = f"SQLite {path}: has no tables yet, 0001 is needed; run `earmark db upgrade`.\n"
+    needed = f"SQLite {path}: has no tables yet, {HEAD} is needed; run `earmark db upgrade`.\n"
     assert run("status") == (1, needed, "")
     assert not path.parent.exists()
-    assert run("upgrade") == (0, f"SQLite {path}: upgraded from empty to 0001.\n", "")
-    assert run("upgrade") == (0, f"SQLite {path}: was up to date (schema 0001).\n", "")
-    assert run("status") == (0, f"SQLite {path}: up to date (schema 0001).\n", "")
+    assert run("upgrade") == (0, f"SQLite {path}: upgraded from empty to {HEAD}.\n", "")
+    assert run("upgrade") == (0, f"SQLite {path}: was up to date (schema {HEAD}).\n", "")
+    assert run("status") == (0, f"SQLite {path}: up to date (schema {HEAD}).\n", "")
 
 
 def test_json(run: Db, tmp_path: Path) -> None:
@@ -47,12 +50,12 @@ def test_json(run: Db, tmp_path: Path) -> None:
     code, out, err = run("upgrade", "--json", url=url)
     assert (code, err) == (0, "")
     assert json.loads(out) == {
-        "type": "schema", "database": where, "before": None, "after": "0001"
+        "type": "schema", "database": where, "before": None, "after": HEAD
     }  # fmt: skip
     code, out, err = run("status", "--json", url=url)
     assert (code, err) == (0, "")
     assert json.loads(out) == {
-        "type": "schema", "database": where, "current": "0001", "head": "0001", "is_current": True
+        "type": "schema", "database": where, "current": HEAD, "head": HEAD, "is_current": True
     }  # fmt: skip
 
 
@@ -92,5 +95,5 @@ def test_postgres(run: Db, postgres: PostgresServer) -> None:
     url = postgres.new_database()
     where = f"PostgreSQL 127.0.0.1:{postgres.port}/{url.rpartition('/')[2]}"
     assert run("status", url=url)[0] == 1
-    assert run("upgrade", url=url) == (0, f"{where}: upgraded from empty to 0001.\n", "")
-    assert run("status", url=url) == (0, f"{where}: up to date (schema 0001).\n", "")
+    assert run("upgrade", url=url) == (0, f"{where}: upgraded from empty to {HEAD}.\n", "")
+    assert run("status", url=url) == (0, f"{where}: up to date (schema {HEAD}).\n", "")

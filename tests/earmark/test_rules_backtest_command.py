@@ -68,9 +68,10 @@ def test_what_changes_is_shown_with_verdicts(books: tuple[str, str, str]) -> Non
         "t.promise: 1 kept, 1 added, 1 lost",
         "  + one 10.0-12.0 s by ann: totally safe (false_alarm)",
         "  - one 1.1-3.0 s by ann: guaranteed returns (confirmed)",
+        "  precision by verdicts: 100% (1 of 1) before, 0% (0 of 1) after",
         "  ! loses 1 that reviewers confirmed",
         "  ! adds 1 that reviewers called false alarms",
-        "t.card: not checked on masked calls",
+        "t.card: not checked on 1 masked call",
         "2 calls, 2 rules hit, 1 changed",
     ]
 

@@ -24,7 +24,7 @@ from storage.errors import (
     StorageFullError,
     StorageUrlError,
 )
-from storage.migration import check
+from storage.migration import check, schema_head
 from tests.servers.postgres import PostgresServer
 from tests.storage.builders import NOW, call, hit
 
@@ -156,7 +156,9 @@ def test_newer_schema(database_url: str) -> None:
                 attempt(database_url)
     finally:
         with database.begin() as connection:
-            connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+            connection.execute(
+                text("UPDATE alembic_version SET version_num = :head"), {"head": schema_head()}
+            )
         database.close()
 
 
