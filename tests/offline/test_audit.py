@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -130,7 +131,8 @@ def test_a_report_holds_no_personal_data(
     store_call(database, objects, {"+15551234567": sound})
     outcome = run(database, objects, f"My card number is {CARD} and call 0 1 7 2 5 5 5 9 8 7 6")
     for key in (outcome.json_key, outcome.html_key):
-        kept = objects.get_bytes(key).decode()
+        # A moment's microseconds may read like anything.
+        kept = re.sub(r"T\d\d:\d\d:\d\d\.\d+", "", objects.get_bytes(key).decode())
         for secret in (CARD, "4539", "1488", "0343", "1555", "234567", "5 5 5 9"):
             assert secret not in kept
     assert outcome.utterances[0].text.count("4539") == 1
