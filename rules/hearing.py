@@ -11,7 +11,7 @@ from rules.codes import CodeMemory
 from rules.digits import NO_DIGITS, DigitsMemory
 from rules.names import NameMemory
 from rules.numbers import EMPTY, NumberMemory
-from rules.phrases import MAX_PAUSE_S, Partial
+from rules.phrases import MAX_PAUSE_S, NOTHING, Followed
 from rules.said import SaidWord
 from rules.topics import Mark
 from rules.types import Entity, TextRange
@@ -26,7 +26,7 @@ class Hearing(NamedTuple):
 
     n_words: int = 0
     recent: tuple[SaidWord, ...] = ()
-    partials: tuple[Partial, ...] = ()
+    followed: Followed = NOTHING
     marks: tuple[Mark, ...] = ()
     numbers: NumberMemory = EMPTY
     written: WrittenMemory = written.EMPTY
@@ -46,7 +46,7 @@ class Hearing(NamedTuple):
         return OpenHearing(
             n_words=self.n_words,
             recent=list(self.recent),
-            partials=self.partials,
+            followed=self.followed,
             marks=self.marks,
             numbers=self.numbers,
             written=self.written,
@@ -71,7 +71,7 @@ class OpenHearing:
 
     n_words: int
     recent: list[SaidWord] = field(repr=False)
-    partials: tuple[Partial, ...]
+    followed: Followed
     marks: tuple[Mark, ...]
     numbers: NumberMemory = field(repr=False)
     written: WrittenMemory = field(repr=False)
@@ -93,7 +93,7 @@ class OpenHearing:
         return Hearing(
             n_words=self.n_words,
             recent=tuple(self.recent[-REMEMBERED_WORDS:]),
-            partials=self.partials,
+            followed=self.followed,
             marks=self.marks,
             numbers=self.numbers,
             written=self.written,

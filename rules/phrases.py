@@ -1,19 +1,21 @@
 """Finding phrases in words that arrive one by one.
 
 Words are normalised the same way in rules and in speech: case, punctuation and curly quotes go,
-contractions are written out. Phrases that are matched the same way share a trie, so the work for a
-word grows with how many phrases are half said, not with how many there are.
+contractions are written out. Plain phrases share an automaton, so a word costs the same however
+many there are. The others share a trie with those that are matched the same way, and the work for a
+word grows with how many of them are half said.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
+from rules.automaton import START, Automaton, Place
 from rules.likeness import Likeness
 from rules.word_cache import word_cache
 
@@ -101,6 +103,11 @@ class Pattern:
     sounds_like: bool = False
     lemma: bool = False  # any inflection of its words
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether just its own words count, one after another."""
+        return not (self.slop or self.fuzzy or self.sounds_like or self.lemma)
+
 
 class Partial(NamedTuple):
     """A phrase that is half said."""
@@ -112,8 +119,17 @@ class Partial(NamedTuple):
     exact: bool  # every word so far was just the phrase's own
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Followed(NamedTuple):
+    """What is half said."""
+
+    place: Place = START  # among the plain phrases
+    partials: tuple[Partial, ...] = ()  # of all others
+
+
+NOTHING = Followed()
+
+
+class Match(NamedTuple):
     """A phrase that has just been said in full."""
 
     pattern: Pattern
@@ -165,7 +181,11 @@ class PhraseMatcher:
         self, patterns: Iterable[Pattern], lemma_of: Callable[[str], str] | None = None
     ) -> None:
         tries: dict[tuple[int, int, bool, bool], _Trie] = {}
+        self._plain: Automaton[Pattern] = Automaton()
         for pattern in patterns:
+            if pattern.is_plain:
+                self._plain.add(phrase_words(pattern.text), pattern)
+                continue
             key = (pattern.slop, pattern.fuzzy, pattern.sounds_like, pattern.lemma)
             if key not in tries:
                 tries[key] = _Trie(
@@ -177,6 +197,7 @@ class PhraseMatcher:
                     ),
                 )
             tries[key].add(pattern)
+        self._plain.link()
         self._tries = tuple(tries.values())
         self._readings: dict[str, _Readings | None] = {}
 
@@ -201,42 +222,56 @@ class PhraseMatcher:
         return known
 
     def step(
-        self, partials: tuple[Partial, ...], words: Iterable[str], ordinal: int
-    ) -> tuple[tuple[Partial, ...], tuple[Match, ...]]:
+        self, followed: Followed, words: Iterable[str], ordinal: int
+    ) -> tuple[Followed, Sequence[Match]]:
         """Hear one spoken word, which may be several normalised ones.
 
         Args:
-            partials: What the last call gave back for this speaker; () at first.
+            followed: What the last call gave back for this speaker; `NOTHING` at first.
             words: The normalised words of the spoken one.
             ordinal: Number of the spoken word among the speaker's words.
 
         Returns:
-            The new half-said phrases, and those completed, by owner and the longest first.
+            What is half said now, and the phrases completed, by owner and the longest first.
         """
+        plain = self._plain
+        place, partials = followed
         matches: list[Match] = []
-        readings_of = self._readings.get
         for word in words:
-            known = readings_of(word, _UNKNOWN)
-            if known is _UNKNOWN:
-                known = self._readings_of(word)
-            if known is None and not partials:
-                continue
-            starts, readings = known or ((), ())
-            alive: dict[tuple[int, int, int], Partial] = {}
-            for number, child, exact, ends, goes_on in starts:
-                for pattern in ends:
-                    matches.append(Match(pattern, ordinal, ordinal, exact))
-                if goes_on:
-                    alive[number, child, ordinal] = Partial(number, child, 0, ordinal, exact)
-            for partial in partials:
-                if readings:
-                    self._go_on(partial, readings[partial.trie], ordinal, alive, matches)
-                if partial.gaps < self._tries[partial.trie].slop:
-                    _keep(alive, partial._replace(gaps=partial.gaps + 1))
-            partials = tuple(alive.values()) if alive else ()
+            place = plain.step(place, word, ordinal)
+            if place is not START:
+                for pattern, n_words in plain.ends(place):
+                    matches.append(Match(pattern, place.ordinals[-n_words], ordinal, True))
+            if self._tries:
+                partials = self._others(partials, word, ordinal, matches)
+        if place is START and not partials:
+            return NOTHING, matches
         if len(matches) > 1:
             matches.sort(key=lambda match: (match.pattern.owner, match.first, not match.exact))
-        return partials, tuple(matches)
+        return Followed(place, partials), matches
+
+    def _others(
+        self, partials: tuple[Partial, ...], word: str, ordinal: int, matches: list[Match]
+    ) -> tuple[Partial, ...]:
+        """Go on with the phrases that leave room for other words, or for words that are alike."""
+        known = self._readings.get(word, _UNKNOWN)
+        if known is _UNKNOWN:
+            known = self._readings_of(word)
+        if known is None and not partials:
+            return ()
+        starts, readings = known or ((), ())
+        alive: dict[tuple[int, int, int], Partial] = {}
+        for number, child, exact, ends, goes_on in starts:
+            for pattern in ends:
+                matches.append(Match(pattern, ordinal, ordinal, exact))
+            if goes_on:
+                alive[number, child, ordinal] = Partial(number, child, 0, ordinal, exact)
+        for partial in partials:
+            if readings:
+                self._go_on(partial, readings[partial.trie], ordinal, alive, matches)
+            if partial.gaps < self._tries[partial.trie].slop:
+                _keep(alive, partial._replace(gaps=partial.gaps + 1))
+        return tuple(alive.values()) if alive else ()
 
     def _go_on(
         self,

@@ -18,7 +18,7 @@ from rules.hearing import REMEMBERED_IDS, Hearing, OpenHearing
 from rules.hits import Provisional
 from rules.overlaps import without_overlaps
 from rules.patterns import Window
-from rules.phrases import MAX_PAUSE_S, Match, phrase_words
+from rules.phrases import MAX_PAUSE_S, NOTHING, Match, phrase_words
 from rules.plan import Node
 from rules.said import SaidWord, before_of, form_of
 from rules.similarity import MAX_SENTENCE_WORDS, OVERLAP_WORDS, PAUSE_S
@@ -101,9 +101,10 @@ class Work:
                     self._tree.done(node, node.watcher.pass_word(known, speaker, ordinal, start_s))
             if memory.sentence_from is not None:
                 self._pause(memory, speaker, start_s)
-            if memory.partials and start_s - recent[-1].word.span.end_s > MAX_PAUSE_S:
-                memory.partials = ()
-            memory.partials, matches = step(memory.partials, form.words, ordinal)
+            followed = memory.followed
+            if followed is not NOTHING and start_s - recent[-1].word.span.end_s > MAX_PAUSE_S:
+                followed = NOTHING
+            memory.followed, matches = step(followed, form.words, ordinal)
             memory.n_words = ordinal + 1
             recent.append(said)
             if self._tree.first_speech_s is None or start_s < self._tree.first_speech_s:
