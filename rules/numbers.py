@@ -160,8 +160,7 @@ class NumberListener:
             kind = aside(path[:-1])
             last = memory.aside[-1]
             if kind is None:
-                at_s = said.word.span.end_s
-                memory, found = self._broken(memory, said.speaker, at_s, topics)
+                memory, found = self._taken_up(memory, said, topics)
             else:
                 memory = memory.grown(last.token(Piece(kind, "", 0, len(last.word.text))))
         resumes = bool(memory.run) and memory.run[-1].kind is Kind.CORRECTION
@@ -170,6 +169,17 @@ class NumberListener:
         if memory.run and len(path) > 1 and may_be_aside(path[-1:]):
             return memory._replace(aside=(said,)), True, found
         return memory, False, found
+
+    def _taken_up(
+        self, memory: NumberMemory, said: SaidWord, topics: Topics
+    ) -> tuple[NumberMemory, tuple[Entity, ...]]:
+        """Take the words aside for what they are: they were no phrase after all."""
+        for each in memory.aside:
+            for piece in each.form.pieces:
+                if piece.kind is Kind.BREAK:
+                    return self._broken(memory, said.speaker, said.word.span.end_s, topics)
+                memory = memory.grown(each.token(piece))
+        return memory, ()
 
     def _given_up(
         self, memory: NumberMemory, said: SaidWord

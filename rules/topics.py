@@ -45,7 +45,8 @@ account manager|account holder|account executive|invoice|booking|score|flight|ro
 _CODES: Mapping[Topic, str] = MappingProxyType(
     {
         Topic.CVV: """cvv|cvc|cvv2|cvv number|cvv code|c v v|c v c|cvc code|security code
-        card verification code|card verification value|verification number on the back
+        card verification code|card verification number|verification number
+        card verification value|verification number on the back
         code on the back|number on the back|digits on the back|three digits on the back
         3 digits on the back|three digit code|3 digit code|three digit number on the back
         code on the front|four digits on the front|csc|cid|three on the back
@@ -67,7 +68,8 @@ three little numbers on the back|last three on the back|little number on the bac
         Topic.MEDICAL: """medical license|medical license number|medical licence
         medical licence number|dea|dea number|d e a number|dea registration|dea registration number
         prescriber number|physician license|physician license number|nursing license number""",
-        Topic.ACCOUNT: """account number|account|account no|bank account|bank account number
+        Topic.ACCOUNT: """account number|account|account no|pay into|paid into|bank details
+        account details|bank account|bank account number
         checking account|checking account number|savings account|savings account number
         current account|account is|acct number|acct""",
         Topic.ROUTING: """routing number|routing|aba|aba number|a b a number|aba routing number
