@@ -90,6 +90,27 @@ def found_in(engine: Engine, feed_all: Feed, text: str) -> list[Entity]:
             id="letter",
         ),
         pytest.param(
+            "my social's last four, four three nine nine",
+            [("US_SSN_LAST4", "4399")],
+            id="last-four",
+        ),
+        pytest.param(
+            "my social security number is five thirty six ninety four three nine nine",
+            [("US_SSN", "536904399")],
+            id="ninety-and-four",
+        ),
+        pytest.param(
+            "so it's four five three nine and one four nine, no sorry, eight eight, zero three "
+            "four three, six four six seven",
+            [("CREDIT_CARD", "4539148803436467")],
+            id="and-no-sorry",
+        ),
+        pytest.param(
+            "my social is five three six, nine, I think, oh, for three nine nine",
+            [("US_SSN", "536904399")],
+            id="i-think-and-for",
+        ),
+        pytest.param(
             "expires 05/27, CVV 902", [("CREDIT_CARD_CVV", "902")], id="cvv-is-no-letters"
         ),
     ],
