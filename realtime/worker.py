@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from livekit.agents import (
@@ -19,14 +20,24 @@ from livekit.agents import (
     JobRequest,
     WorkerPermissions,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
 from realtime.clock import CallClock
+from realtime.forwarders.supervisors import SupervisorForwarder
 from realtime.inference import METHOD, MODELS_DIR_VARIABLE, register_runner
+from realtime.language import SharedLanguage
+from realtime.language_process import METHOD as LANGUAGE
+from realtime.language_process import register_language
 from realtime.ledger import CallLedger
 from realtime.live_recogniser import BUILT_IN
 from realtime.observer import RoomObserver, call_start
 from realtime.plugins import PluginRecogniser, load_plugin
+from realtime.record_buffer import RecordBuffer
+from realtime.record_config import RecordConfig, RoomAccess, forwarders_of
+from realtime.record_flow import RecordFlow
 from realtime.recorder import put_away_orphans
+from realtime.room_records import RoomRecords
+from realtime.roster import RolePattern, Roster
 from realtime.speech_client import SharedRecogniser
 from realtime.webhook import WebhookPump
 from rules.loader import load_rulebook
@@ -40,6 +51,7 @@ from storage.database import Database, open_database
 from storage.errors import StorageError
 from storage.manifest import Recording
 from storage.objects import ObjectStore, open_objects
+from storage.records import delete_records_before
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +64,7 @@ _PUMP = "pump"
 _RECOGNISER = "recogniser"
 # How often the spool is searched for recordings that a dead job or a full store left there.
 _SWEEP_S = 60.0
+_FORGET_EVERY_S = 3600.0
 # The load of a worker is how many of its rooms are taken. By processor load, the default, a busy
 # neighbour on the machine would leave a room unobserved; too much work is counted as gaps.
 _FULL = 0.999
@@ -73,6 +86,8 @@ class ObserverConfig:
     s3_endpoint_url: str | None
     spool_dir: Path
     supervisors: frozenset[str] = field(repr=False)
+    roles: tuple[RolePattern, ...] = field(default=(), repr=False)
+    records: RecordConfig = field(default_factory=RecordConfig)
     signing_secret: str | None = field(repr=False)
     webhook_url: str | None = field(repr=False)
     webhook_secret: str | None = field(repr=False)
@@ -93,6 +108,17 @@ class ObserverConfig:
         """The database, open."""
         return open_database(self.database_url)
 
+    def access(self) -> RoomAccess:
+        """The LiveKit server, and who supervises in its rooms."""
+        return RoomAccess(
+            url=self.livekit_url,
+            api_key=self.livekit_api_key,
+            api_secret=self.livekit_api_secret,
+            supervisors=self.supervisors,
+            roles=self.roles,
+            signing_secret=self.signing_secret,
+        )
+
     def objects(self) -> ObjectStore:
         """The object store."""
         return open_objects(self.objects_url, s3_endpoint_url=self.s3_endpoint_url)
@@ -103,6 +129,8 @@ def build_server(config: ObserverConfig) -> AgentServer:
     if config.live_stt == BUILT_IN:
         os.environ[MODELS_DIR_VARIABLE] = str(config.models_dir)
         register_runner()
+    if config.records.enabled:
+        register_language()
     server = AgentServer(
         ws_url=config.livekit_url,
         api_key=config.livekit_api_key,
@@ -178,6 +206,7 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
     )
     recogniser = _recogniser(config, context)
     context.proc.userdata[_RECOGNISER] = recogniser
+    roster = Roster(supervisors=config.supervisors, patterns=config.roles)
     observer = RoomObserver(
         room=context.room,
         room_sid=room.sid,
@@ -190,7 +219,8 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
         ledger=ledger,
         objects=config.objects() if config.record else None,
         spool_dir=config.spool_dir,
-        supervisors=config.supervisors,
+        roster=roster,
+        records=room_records(config, context, clock=clock, roster=roster, database=database),
         signing_secret=config.signing_secret,
         on_empty=lambda: context.shutdown(reason="everybody left"),
     )
@@ -205,6 +235,45 @@ def _recogniser(config: ObserverConfig, context: JobContext) -> SharedRecogniser
     if config.live_stt == BUILT_IN:
         return SharedRecogniser(context.inference_executor, method=METHOD)
     return PluginRecogniser(load_plugin(config.live_stt))
+
+
+def room_records(
+    config: ObserverConfig,
+    context: JobContext,
+    *,
+    clock: CallClock,
+    roster: Roster,
+    database: Database,
+) -> RoomRecords:
+    """What makes the records of a room, and hands them on as the settings say."""
+    room_sid, buffer = context.job.room.sid, RecordBuffer()
+    receivers = SupervisorForwarder(
+        context.room,
+        room_sid=room_sid,
+        secret=config.signing_secret,
+        buffer=buffer,
+        unmasked=config.records.unmasked,
+    )
+    others = forwarders_of(
+        config.records, access=config.access(), database=database, room_sid=room_sid
+    )
+    flow = RecordFlow(
+        room_sid=room_sid,
+        clock=clock,
+        roster=roster,
+        language=SharedLanguage(context.inference_executor, method=LANGUAGE),
+        forwarders=(receivers, *others) if config.records.enabled else (),
+        buffer=buffer,
+    )
+    return RoomRecords(
+        room=context.room,
+        room_sid=room_sid,
+        clock=clock,
+        flow=flow,
+        receivers=receivers,
+        precedence=config.records.precedence,
+        secret=config.signing_secret,
+    )
 
 
 async def leave_room(context: JobContext) -> None:
@@ -248,6 +317,8 @@ class ObserverWorker:
         if on_registered is not None:
             self._server.on("worker_registered", lambda *_: on_registered())
         tasks = [asyncio.create_task(self._sweep_forever(), name="spool-sweep")]
+        if self._config.records.to_database:
+            tasks.append(asyncio.create_task(self._forget_forever(), name="record-retention"))
         if self._config.webhook_url is not None:
             pump = WebhookPump(
                 self._config.database(),
@@ -277,6 +348,24 @@ class ObserverWorker:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, drained.cancel)
         await asyncio.gather(drained, return_exceptions=True)
+
+    async def _forget_forever(self) -> None:
+        """Delete records that have been kept for as long as the settings say."""
+        database = await asyncio.to_thread(self._config.database)
+        kept = timedelta(days=self._config.records.kept_days)
+
+        def forget() -> int:
+            with database.begin() as connection:
+                return delete_records_before(connection, datetime.now(UTC) - kept)
+
+        while True:
+            try:
+                n = await asyncio.to_thread(forget)
+                if n:
+                    log.info("old records were deleted", extra={"count": n})
+            except (StorageError, SQLAlchemyError) as exc:
+                log.error("old records cannot be deleted", extra={"error": type(exc).__name__})
+            await asyncio.sleep(_FORGET_EVERY_S)
 
     async def _sweep_forever(self) -> None:
         if not self._config.record:
