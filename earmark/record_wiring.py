@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from earmark.settings import Settings
-from realtime.record_config import RecordConfig
+from earmark.wiring import LiveKitAccess
+from realtime.identity import agent_named
+from realtime.record_config import RecordConfig, RoomAccess
 from realtime.roster import RolePattern
 from realtime.text_intake import Precedence
 from rules.types import Role
-
-_ANALYST = "analyst"  # how the setting and `earmark dispatch --agent` name the built-in one
-ANALYST_NAME = "earmark-analyst"
 
 
 def role_patterns(settings: Settings) -> tuple[RolePattern, ...]:
@@ -28,12 +27,20 @@ def record_config(settings: Settings) -> RecordConfig:
         to_room=settings.records_room,
         webhook_url=settings.records_webhook_url,
         webhook_secret=secret.get_secret_value() if secret is not None else None,
-        to_agent=agent_name(settings.records_agent),
+        to_agent=agent_named(settings.records_agent) if settings.records_agent else None,
         kept_days=settings.records_kept_days,
         precedence=Precedence(settings.transcripts),
     )
 
 
-def agent_name(given: str | None) -> str | None:
-    """The name by which LiveKit knows an agent."""
-    return ANALYST_NAME if given == _ANALYST else given
+def room_access(settings: Settings, access: LiveKitAccess) -> RoomAccess:
+    """The LiveKit server, and who supervises in its rooms."""
+    secret = settings.signing_secret
+    return RoomAccess(
+        url=access.url,
+        api_key=access.api_key,
+        api_secret=access.api_secret,
+        supervisors=frozenset(settings.supervisors),
+        roles=role_patterns(settings),
+        signing_secret=secret.get_secret_value() if secret is not None else None,
+    )

@@ -121,6 +121,19 @@ class Settings(BaseSettings):
         description="Agent that is sent into every observed room and may ask for its records; "
         "`analyst` is the one of `earmark analyst`, any other is taken for an agent's name.",
     )
+    analyst_every_s: float = Field(
+        60.0, gt=0, description="How often the analyst tells of a call that goes on, in seconds."
+    )
+    analyst_llm_url: str | None = Field(
+        None,
+        description="OpenAI-compatible endpoint that the analyst asks for an opinion, such as "
+        "http://127.0.0.1:11434/v1; unset analyses locally.",
+    )
+    analyst_llm_model: str | None = Field(None, description="Model at that endpoint.")
+    analyst_llm_api_key: SecretStr | None = Field(None, description="Key of that endpoint.")
+    analyst_llm_timeout_s: float = Field(
+        20.0, gt=0, le=120, description="How long the analyst waits for an opinion, in seconds."
+    )
     transcripts: Literal["ear", "text"] = Field(
         "ear",
         description="Which words of an AI agent's voice are judged where the agent sends its text "
@@ -151,7 +164,8 @@ class Settings(BaseSettings):
     @field_validator(
         "signing_secret", "webhook_secret", "webhook_url", "database_url", "objects_url",
         "s3_endpoint_url", "keep_transcripts_days", "records_room", "records_webhook_url",
-        "records_agent", "livekit_url", "livekit_api_key", "livekit_api_secret",
+        "records_agent", "analyst_llm_url", "analyst_llm_model", "analyst_llm_api_key",
+        "livekit_url", "livekit_api_key", "livekit_api_secret",
         mode="before",
     )  # fmt: skip
     @classmethod
@@ -182,7 +196,7 @@ class Settings(BaseSettings):
                 )
         return value
 
-    @field_validator("webhook_url", "records_webhook_url", "s3_endpoint_url")
+    @field_validator("webhook_url", "records_webhook_url", "analyst_llm_url", "s3_endpoint_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
         if value is not None and (

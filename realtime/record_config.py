@@ -1,17 +1,11 @@
-"""Where records go, by settings, and the forwarders that take them there."""
+"""Where records go, by settings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from realtime.forwarders.database import DatabaseForwarder
-from realtime.forwarders.forwarder import Forwarder
-from realtime.forwarders.room import RoomForwarder
-from realtime.forwarders.webhook import RecordWebhook
 from realtime.roster import RolePattern
 from realtime.text_intake import Precedence
-from storage.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,37 +33,3 @@ class RoomAccess:
     supervisors: frozenset[str] = field(repr=False)
     roles: tuple[RolePattern, ...] = field(repr=False)
     signing_secret: str | None = field(repr=False)
-
-
-def forwarders_of(
-    config: RecordConfig, *, access: RoomAccess, database: Database, room_sid: str
-) -> Sequence[Forwarder]:
-    """The ways out of the room that the settings ask for.
-
-    Args:
-        config: What is done with records.
-        access: The LiveKit server.
-        database: Open.
-        room_sid: The call.
-    """
-    found: list[Forwarder] = []
-    if config.to_database:
-        found.append(DatabaseForwarder(database, room_sid=room_sid))
-    if config.to_room is not None:
-        found.append(
-            RoomForwarder(
-                url=access.url,
-                api_key=access.api_key,
-                api_secret=access.api_secret,
-                to_room=config.to_room,
-                room_sid=room_sid,
-                secret=access.signing_secret,
-                supervisors=access.supervisors,
-                patterns=access.roles,
-            )
-        )
-    if config.webhook_url is not None:
-        found.append(
-            RecordWebhook(url=config.webhook_url, secret=config.webhook_secret, room_sid=room_sid)
-        )
-    return tuple(found)

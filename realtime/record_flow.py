@@ -111,11 +111,13 @@ class RecordFlow:
         *,
         identity: str | None = None,
         at_s: float | None = None,
-        **metadata: object,
+        metadata: Mapping[str, object] | None = None,
+        **more: object,
     ) -> None:
-        """Something happened; `content` is in words of our own."""
+        """Something happened; `content` and metadata are in words of our own."""
         person = self._roster.get(identity)
-        self._put(type_, content, person, person.sid if person else None, at_s, metadata)
+        sid = person.sid if person else None
+        self._put(type_, content, person, sid, at_s, {**(metadata or {}), **more})
 
     def said(
         self,

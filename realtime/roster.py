@@ -9,11 +9,10 @@ from fnmatch import fnmatchcase
 
 from livekit import rtc
 
+from realtime.identity import OUR_AGENTS
 from rules.types import Role
 
 ROLE_ATTRIBUTE = "earmark.role"
-# Agents of ours carry such a name; they are no part of a call.
-OUR_AGENTS = "earmark-"
 _KIND = "kind:"
 _KIND_PREFIX = "PARTICIPANT_KIND_"
 # People who come and go all day in one room must not fill the memory.

@@ -23,21 +23,18 @@ from livekit.agents import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from realtime.clock import CallClock
-from realtime.forwarders.supervisors import SupervisorForwarder
+from realtime.identity import AGENT_NAME, observer_identity
 from realtime.inference import METHOD, MODELS_DIR_VARIABLE, register_runner
-from realtime.language import SharedLanguage
-from realtime.language_process import METHOD as LANGUAGE
 from realtime.language_process import register_language
 from realtime.ledger import CallLedger
 from realtime.live_recogniser import BUILT_IN
 from realtime.observer import RoomObserver, call_start
 from realtime.plugins import PluginRecogniser, load_plugin
-from realtime.record_buffer import RecordBuffer
-from realtime.record_config import RecordConfig, RoomAccess, forwarders_of
-from realtime.record_flow import RecordFlow
+from realtime.record_config import RecordConfig, RoomAccess
+from realtime.record_setup import room_records
 from realtime.recorder import put_away_orphans
-from realtime.room_records import RoomRecords
 from realtime.roster import RolePattern, Roster
+from realtime.second_agent import send_agent
 from realtime.speech_client import SharedRecogniser
 from realtime.webhook import WebhookPump
 from rules.loader import load_rulebook
@@ -55,13 +52,12 @@ from storage.records import delete_records_before
 
 log = logging.getLogger(__name__)
 
-AGENT_NAME = "earmark-observer"
-
 _VAD = "vad"
 _OBSERVER = "observer"
 _LEDGER = "ledger"
 _PUMP = "pump"
 _RECOGNISER = "recogniser"
+_SECOND_AGENT = "second agent"
 # How often the spool is searched for recordings that a dead job or a full store left there.
 _SWEEP_S = 60.0
 _FORGET_EVERY_S = 3600.0
@@ -166,7 +162,7 @@ def build_server(config: ObserverConfig) -> AgentServer:
             await request.reject()
             return
         # Identities must differ: a second observer of the same name would evict the first.
-        await request.accept(identity=f"{AGENT_NAME}-{request.id}", name="Earmark observer")
+        await request.accept(identity=observer_identity(request.id), name="Earmark observer")
 
     server.rtc_session(
         functools.partial(observe_room, config),
@@ -220,7 +216,16 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
         objects=config.objects() if config.record else None,
         spool_dir=config.spool_dir,
         roster=roster,
-        records=room_records(config, context, clock=clock, roster=roster, database=database),
+        records=room_records(
+            config.records,
+            config.access(),
+            room=context.room,
+            room_sid=room.sid,
+            clock=clock,
+            roster=roster,
+            executor=context.inference_executor,
+            database=database,
+        ),
         signing_secret=config.signing_secret,
         on_empty=lambda: context.shutdown(reason="everybody left"),
     )
@@ -229,6 +234,17 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
     ledger.start()
     await observer.start(lambda: context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY))
     log.info("observing", extra={"room_sid": room.sid})
+    if config.records.enabled and config.records.to_agent is not None:
+        context.proc.userdata[_SECOND_AGENT] = asyncio.create_task(
+            send_agent(
+                config.access(),
+                agent_name=config.records.to_agent,
+                room_name=room.name,
+                room_sid=room.sid,
+                observer=observer_identity(context.job.id),
+            ),
+            name="second-agent",
+        )
 
 
 def _recogniser(config: ObserverConfig, context: JobContext) -> SharedRecogniser | PluginRecogniser:
@@ -237,47 +253,12 @@ def _recogniser(config: ObserverConfig, context: JobContext) -> SharedRecogniser
     return PluginRecogniser(load_plugin(config.live_stt))
 
 
-def room_records(
-    config: ObserverConfig,
-    context: JobContext,
-    *,
-    clock: CallClock,
-    roster: Roster,
-    database: Database,
-) -> RoomRecords:
-    """What makes the records of a room, and hands them on as the settings say."""
-    room_sid, buffer = context.job.room.sid, RecordBuffer()
-    receivers = SupervisorForwarder(
-        context.room,
-        room_sid=room_sid,
-        secret=config.signing_secret,
-        buffer=buffer,
-        unmasked=config.records.unmasked,
-    )
-    others = forwarders_of(
-        config.records, access=config.access(), database=database, room_sid=room_sid
-    )
-    flow = RecordFlow(
-        room_sid=room_sid,
-        clock=clock,
-        roster=roster,
-        language=SharedLanguage(context.inference_executor, method=LANGUAGE),
-        forwarders=(receivers, *others) if config.records.enabled else (),
-        buffer=buffer,
-    )
-    return RoomRecords(
-        room=context.room,
-        room_sid=room_sid,
-        clock=clock,
-        flow=flow,
-        receivers=receivers,
-        precedence=config.records.precedence,
-        secret=config.signing_secret,
-    )
-
-
 async def leave_room(context: JobContext) -> None:
     """The session ends, and the room is still connected: say and write what is left."""
+    sending: asyncio.Task[None] | None = context.proc.userdata.pop(_SECOND_AGENT, None)
+    if sending is not None:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
     observer: RoomObserver | None = context.proc.userdata.pop(_OBSERVER, None)
     ledger: CallLedger | None = context.proc.userdata.pop(_LEDGER, None)
     if observer is not None:

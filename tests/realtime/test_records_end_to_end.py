@@ -248,9 +248,10 @@ def test_written_words_are_judged_once(outcome: Outcome) -> None:
     metadata = transcribed["metadata"]
     assert isinstance(metadata, dict)
     assert metadata["judged"] is False
-    alerts = outcome.supervisor.records_of("alert")
-    assert len(alerts) == len({str(record["metadata"]) for record in alerts})
-    assert len(alerts) == len(outcome.hits)
+    alerts = [record["metadata"] for record in outcome.supervisor.records_of("alert")]
+    told = [(each["hit_id"], each["state"]) for each in alerts]  # type: ignore[index]
+    assert len(told) == len(set(told))
+    assert len({hit_id for hit_id, _ in told}) == len(outcome.hits)
 
 
 def test_keys_are_counted_and_nothing_else(outcome: Outcome) -> None:
