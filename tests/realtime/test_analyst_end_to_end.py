@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.livekit, pytest.mark.model, pytest.mark.slow]
 ROOM, OTHER_ROOM = "ward-ten-room", "ward-eleven-room"
 BOT, CUSTOMER, SUPERVISOR = "benny-the-bot", "carla-the-customer", "sue-the-supervisor"
 CARD = "4539 1488 0343 6467"
+REFUSED = "records were refused: they do not prove where they come from"
 OPINION = {
     "summary": "The bot promised returns.",
     "sentiment": "positive",
@@ -108,9 +109,8 @@ async def _call(access: Access, folder: Path, endpoint: ChatEndpoint) -> Outcome
             await guest.leave()
         await client.room.delete_room(api.DeleteRoomRequest(room=ROOM))
     stored = await _until_final(folder, room.sid)
-    log = "".join(
-        (folder / name).read_text(errors="replace") for name in ("analyst.log", "observer.log")
-    )
+    await _until_said(folder / "analyst.log", REFUSED)
+    log = "".join((folder / f"{name}.log").read_text() for name in ("analyst", "observer"))
     return Outcome(
         supervisor=supervisor,
         customer=customer,
@@ -120,6 +120,12 @@ async def _call(access: Access, folder: Path, endpoint: ChatEndpoint) -> Outcome
         second=second.already_there,
         log=log,
     )
+
+
+async def _until_said(path: Path, line: str) -> None:
+    async with asyncio.timeout(20):
+        while line not in path.read_text(errors="replace"):
+            await asyncio.sleep(0.2)
 
 
 async def _until_final(folder: Path, room_sid: str) -> tuple[StoredRecord, ...]:
@@ -180,7 +186,7 @@ def test_the_end_is_told(outcome: Outcome) -> None:
 def test_nobody_else_learns_anything(outcome: Outcome) -> None:
     """The customer gets nothing; the model and the logs get no personal data."""
     assert {packet.topic for packet in outcome.customer.packets} == {"agent_response"}
-    assert "records were refused: they do not prove where they come from" in outcome.log
+    assert REFUSED in outcome.log  # what the customer forged
     asked = str(outcome.endpoint.requests)
     assert "guaranteed returns" in asked
     for private in (*CARD.split()[:3], CUSTOMER, BOT, ROOM):
