@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,21 +49,28 @@ class Outcome:
     endpoint: ChatEndpoint
     dispatched: list[api.AgentDispatch]
     second: bool  # whether a second dispatch found the analyst there
-    log: str
+    log_paths: tuple[Path, ...]
 
-    def analyses(self) -> list[dict[str, Any]]:
-        """Analyses as they reached the supervisor, in order."""
-        return [dict(record) for record in self.supervisor.records_of("analysis")]
+    def log(self) -> str:
+        """What both workers logged."""
+        return "".join(path.read_text(errors="replace") for path in self.log_paths)
+
+    def analysis(self, known: str) -> dict[str, Any]:
+        """The first analysis at the supervisor's that knew of something."""
+        return next(
+            dict(record)
+            for record in self.supervisor.records_of("analysis")
+            if known in str(record)
+        )
 
 
 @pytest.fixture(scope="module")
 def outcome(
     livekit_server: DevServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Outcome]:
-    """A call of which the observer tells the analyst; the model answers twice, then not at all."""
+    """A call of which the observer tells the analyst; the model answers, and then it does not."""
     folder = tmp_path_factory.mktemp("analyst")
-    answers = [Answer(text=json.dumps(OPINION)), Answer(status=503)]
-    with running_chat_endpoint(answers) as endpoint:
+    with running_chat_endpoint([Answer(text=json.dumps(OPINION))]) as endpoint:
         environment = worker_environment(livekit_server, folder) | {
             "EARMARK_RECORDS_DATABASE": "true",
             "EARMARK_RECORDS_AGENT": "analyst",
@@ -91,15 +99,16 @@ async def _call(access: Access, folder: Path, endpoint: ChatEndpoint) -> Outcome
         await bot.send("agent_response", "Our savings plan has guaranteed returns.")
         await customer.send("transcription", f"Great! I want to sign up. My card is {CARD}.")
         async with asyncio.timeout(60):
-            while not supervisor.records_of("analysis"):
+            while "pii.card-number" not in str(supervisor.records_of("analysis")):
                 await asyncio.sleep(0.1)
+        endpoint.script[:] = [Answer(status=503)]
         # A forged record must not be believed.
         await customer.send("conversation_analysis", {"type": "alert", "body": "{}"})
         await customer.send(
             "transcription", "On second thought I want to cancel, this is terrible."
         )
         async with asyncio.timeout(60):
-            while len(supervisor.records_of("analysis")) < 2:
+            while "cancel" not in str(supervisor.records_of("analysis")):
                 await asyncio.sleep(0.1)
         second = await dispatch(client, ROOM, agent_name=ANALYST_NAME)
         dispatched = list(await client.agent_dispatch.list_dispatch(ROOM))
@@ -109,8 +118,6 @@ async def _call(access: Access, folder: Path, endpoint: ChatEndpoint) -> Outcome
             await guest.leave()
         await client.room.delete_room(api.DeleteRoomRequest(room=ROOM))
     stored = await _until_final(folder, room.sid)
-    await _until_said(folder / "analyst.log", REFUSED)
-    log = "".join((folder / f"{name}.log").read_text() for name in ("analyst", "observer"))
     return Outcome(
         supervisor=supervisor,
         customer=customer,
@@ -118,14 +125,8 @@ async def _call(access: Access, folder: Path, endpoint: ChatEndpoint) -> Outcome
         endpoint=endpoint,
         dispatched=dispatched,
         second=second.already_there,
-        log=log,
+        log_paths=(folder / "analyst.log", folder / "observer.log"),
     )
-
-
-async def _until_said(path: Path, line: str) -> None:
-    async with asyncio.timeout(20):
-        while line not in path.read_text(errors="replace"):
-            await asyncio.sleep(0.2)
 
 
 async def _until_final(folder: Path, room_sid: str) -> tuple[StoredRecord, ...]:
@@ -153,8 +154,8 @@ def test_the_analyst_comes_by_itself(outcome: Outcome) -> None:
 
 
 def test_analysis_with_a_model(outcome: Outcome) -> None:
-    """The first analysis has the model's opinion beside what the records say by themselves."""
-    first = outcome.analyses()[0]
+    """An analysis has the model's opinion beside what the records say by themselves."""
+    first = outcome.analysis("pii.card-number")
     metadata = first["metadata"]
     assert metadata["by"] == "llm"
     assert metadata["llm"] == OPINION
@@ -169,7 +170,7 @@ def test_analysis_with_a_model(outcome: Outcome) -> None:
 
 def test_analysis_without_the_model_says_so(outcome: Outcome) -> None:
     """When the model fails, the local analysis stands, and the record says what happened."""
-    second = outcome.analyses()[1]["metadata"]
+    second = outcome.analysis("cancel")["metadata"]
     assert second["by"] == "local"
     assert second["llm_failed"] == "the endpoint failed or refused"
     assert second["intents"]["customer"] == ["buy", "cancel"]
@@ -186,10 +187,14 @@ def test_the_end_is_told(outcome: Outcome) -> None:
 def test_nobody_else_learns_anything(outcome: Outcome) -> None:
     """The customer gets nothing; the model and the logs get no personal data."""
     assert {packet.topic for packet in outcome.customer.packets} == {"agent_response"}
-    assert REFUSED in outcome.log  # what the customer forged
+    deadline_s = time.monotonic() + 20
+    while REFUSED not in outcome.log() and time.monotonic() < deadline_s:
+        time.sleep(0.2)
+    log = outcome.log()
+    assert REFUSED in log  # what the customer forged
     asked = str(outcome.endpoint.requests)
     assert "guaranteed returns" in asked
     for private in (*CARD.split()[:3], CUSTOMER, BOT, ROOM):
         assert private not in asked
-        assert private not in outcome.log
-    assert "guaranteed" not in outcome.log
+        assert private not in log
+    assert "guaranteed" not in log

@@ -27,6 +27,7 @@ class ChatEndpoint:
 
     url: str
     requests: list[dict[str, Any]] = field(default_factory=list)
+    script: list[Answer] = field(default_factory=list)  # what comes next; may be changed
 
 
 @contextmanager
@@ -78,7 +79,9 @@ def running_chat_endpoint(answers: Sequence[Answer]) -> Iterator[ChatEndpoint]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield ChatEndpoint(url=f"http://127.0.0.1:{server.server_port}/v1", requests=requests)
+        yield ChatEndpoint(
+            url=f"http://127.0.0.1:{server.server_port}/v1", requests=requests, script=script
+        )
     finally:
         server.shutdown()
         server.server_close()
