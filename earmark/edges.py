@@ -73,6 +73,8 @@ def examine(settings: Settings) -> Mapping[str, Look]:
         "rules": _rules,
         "signing secret": _signing,
         "webhook": _webhook,
+        "records": _records,
+        "analyst": _analyst,
     }
     return {edge: _looked(check, settings) for edge, check in checks.items()}
 
@@ -300,6 +302,32 @@ def _webhook(settings: Settings) -> Look:
     )
 
 
+def _records(settings: Settings) -> Look:
+    if not settings.records:
+        return _default("none: EARMARK_RECORDS is off")
+    ways = {
+        "the database": settings.records_database,
+        "another room": settings.records_room,
+        "a webhook": settings.records_webhook_url,
+        "another agent": settings.records_agent,
+    }
+    to = ", ".join(["supervisors in the room", *(way for way, is_set in ways.items() if is_set)])
+    how = "; supervisors in the room get them unmasked" if settings.records_unmasked else ""
+    return (_ok if any(ways.values()) else _default)(f"masked, to {to}{how}")
+
+
+def _analyst(settings: Settings) -> Look:
+    if settings.analyst_llm_url is None and settings.analyst_llm_model is None:
+        return _default("local: lexicons and the rules' alerts")
+    if settings.analyst_llm_url is None or settings.analyst_llm_model is None:
+        return _broken(
+            "half a language model",
+            "set EARMARK_ANALYST_LLM_URL and EARMARK_ANALYST_LLM_MODEL, or none of them",
+        )
+    where = shown_address(settings.analyst_llm_url)
+    return _ok(f"a language model at {where}; nothing was asked to try it")
+
+
 def _secret(secret: SecretStr | None, *, variable: str, used: str, unused: str) -> Look:
     how = f"set {variable} to `whsec_` and 24 random bytes in base64 (`openssl rand -base64 24`)"
     if secret is None:
@@ -323,7 +351,13 @@ def _would_be_made(path: Path) -> str:
 
 def _shareable(message: str, settings: Settings) -> str:
     """The message with addresses as they may be shown."""
-    for url in (settings.livekit_url, settings.s3_endpoint_url, settings.webhook_url):
+    for url in (
+        settings.livekit_url,
+        settings.s3_endpoint_url,
+        settings.webhook_url,
+        settings.records_webhook_url,
+        settings.analyst_llm_url,
+    ):
         if url:
             message = message.replace(url, shown_address(url))
     return message

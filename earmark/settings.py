@@ -6,7 +6,7 @@ import os
 import tomllib
 from base64 import b64decode
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 
 from platformdirs import user_cache_path
@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from earmark.errors import BadInputError
+from rules.types import Role
 
 SETTINGS_FILE = Path("earmark.toml")
 
@@ -86,6 +87,58 @@ class Settings(BaseSettings):
         description="Identities that receive alerts in the room, besides those whose attribute "
         "`earmark.role` says supervisor; separated by ','.",
     )
+    roles: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Roles of participants for whom nothing else names one, separated by ',': "
+        "`desk-*=agent` by identity with wildcards, `kind:sip=customer` by LiveKit's kind. The "
+        "first that fits counts.",
+    )
+    records: bool = Field(
+        True,
+        description="Whether supervisors in the room get records of everything that happens, on "
+        "the topic `conversation_analysis`.",
+    )
+    records_unmasked: bool = Field(
+        False,
+        description="Whether supervisors in the room get words as they were said, instead of with "
+        "personal data masked. All other receivers get them masked.",
+    )
+    records_database: bool = Field(
+        False, description="Whether records, masked, are kept in the database."
+    )
+    records_kept_days: int = Field(
+        30, ge=1, description="After how many days records are deleted from the database."
+    )
+    records_room: str | None = Field(
+        None, description="Room whose supervisors get the records, masked, of all observed rooms."
+    )
+    records_webhook_url: str | None = Field(
+        None,
+        description="Where records, masked, are posted; signed with EARMARK_WEBHOOK_SECRET.",
+    )
+    records_agent: str | None = Field(
+        None,
+        description="Agent that is sent into every observed room and may ask for its records; "
+        "`analyst` is the one of `earmark analyst`, any other is taken for an agent's name.",
+    )
+    analyst_every_s: float = Field(
+        60.0, gt=0, description="How often the analyst tells of a call that goes on, in seconds."
+    )
+    analyst_llm_url: str | None = Field(
+        None,
+        description="OpenAI-compatible endpoint that the analyst asks for an opinion, such as "
+        "http://127.0.0.1:11434/v1; unset analyses locally.",
+    )
+    analyst_llm_model: str | None = Field(None, description="Model at that endpoint.")
+    analyst_llm_api_key: SecretStr | None = Field(None, description="Key of that endpoint.")
+    analyst_llm_timeout_s: float = Field(
+        20.0, gt=0, le=120, description="How long the analyst waits for an opinion, in seconds."
+    )
+    transcripts: Literal["ear", "text"] = Field(
+        "ear",
+        description="Which words of an AI agent's voice are judged where the agent sends its text "
+        "too: those that we hear (ear), or the agent's own (text).",
+    )
     signing_secret: SecretStr | None = Field(
         None, description="Secret that signs data messages, as whsec_ and base64."
     )
@@ -101,7 +154,7 @@ class Settings(BaseSettings):
     def _split_paths(cls, value: object) -> object:
         return tuple(value.split(os.pathsep)) if isinstance(value, str) and value else value or ()
 
-    @field_validator("supervisors", mode="before")
+    @field_validator("supervisors", "roles", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         if isinstance(value, str):
@@ -110,8 +163,9 @@ class Settings(BaseSettings):
 
     @field_validator(
         "signing_secret", "webhook_secret", "webhook_url", "database_url", "objects_url",
-        "s3_endpoint_url", "keep_transcripts_days", "livekit_url", "livekit_api_key",
-        "livekit_api_secret",
+        "s3_endpoint_url", "keep_transcripts_days", "records_room", "records_webhook_url",
+        "records_agent", "analyst_llm_url", "analyst_llm_model", "analyst_llm_api_key",
+        "livekit_url", "livekit_api_key", "livekit_api_secret",
         mode="before",
     )  # fmt: skip
     @classmethod
@@ -131,7 +185,18 @@ class Settings(BaseSettings):
                 ) from None
         return value
 
-    @field_validator("webhook_url", "s3_endpoint_url")
+    @field_validator("roles")
+    @classmethod
+    def _are_roles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            pattern, _, role = each.rpartition("=")
+            if not pattern or role not in set(Role):
+                raise ValueError(
+                    "must be PATTERN=ROLE with a role of " + ", ".join(Role) + ", separated by ','"
+                )
+        return value
+
+    @field_validator("webhook_url", "records_webhook_url", "analyst_llm_url", "s3_endpoint_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
         if value is not None and (

@@ -15,10 +15,11 @@ from livekit.protocol import agent as agent_proto
 from livekit.protocol.agent_dispatch import AgentDispatch
 
 from realtime.errors import DispatchError, LiveKitConfigError, LiveKitUnavailableError
-from realtime.worker import AGENT_NAME
+from realtime.identity import AGENT_NAME, ANALYST_NAME
 
 _TIMEOUT_S = 10.0
 _POLL_S = 0.25
+_STARTED_BY = {AGENT_NAME: "`earmark observe`", ANALYST_NAME: "`earmark analyst`"}
 _RUNNING = agent_proto.JobStatus.JS_RUNNING
 
 
@@ -73,16 +74,24 @@ async def check_livekit(url: str, api_key: str, api_secret: str) -> None:
 
 
 async def dispatch(
-    client: api.LiveKitAPI, room_name: str, *, wait_s: float = 6.0, n_tries: int = 3
+    client: api.LiveKitAPI,
+    room_name: str,
+    *,
+    agent_name: str = AGENT_NAME,
+    metadata: str = "",
+    wait_s: float = 6.0,
+    n_tries: int = 3,
 ) -> Dispatched:
-    """Send the observer into a room; a room that is not there is created.
+    """Send the observer, or another agent, into a room; a room that is not there is created.
 
     LiveKit accepts a dispatch that no worker can take and drops it, and it takes the same dispatch
-    twice. So this looks first whether an observer is there, and waits until one runs.
+    twice. So this looks first whether the agent is there, and waits until one runs.
 
     Args:
         client: Of the server.
-        room_name: Where the observer is wanted.
+        room_name: Where the agent is wanted.
+        agent_name: Which one, as LiveKit knows it.
+        metadata: Of its job.
         wait_s: How long a job may stay without a worker before it counts as dropped.
         n_tries: How often the job is offered.
 
@@ -92,33 +101,47 @@ async def dispatch(
     # Asking for the dispatches of a room that is not there waits seconds for nobody's answer.
     rooms = await client.room.list_rooms(api.ListRoomsRequest(names=[room_name]))
     if rooms.rooms:
-        for earlier in await _dispatches(client, room_name):
+        for earlier in await observer_dispatches(client, room_name, agent_name):
             if _runs(earlier):
                 return Dispatched(dispatch_id=earlier.id, already_there=True)
     for _ in range(n_tries):
         made = await client.agent_dispatch.create_dispatch(
-            api.CreateAgentDispatchRequest(agent_name=AGENT_NAME, room=room_name)
+            api.CreateAgentDispatchRequest(agent_name=agent_name, room=room_name, metadata=metadata)
         )
         if await _taken(client, made, wait_s):
             return Dispatched(dispatch_id=made.id, already_there=False)
         await client.agent_dispatch.delete_dispatch(made.id, room_name)
+    start = _STARTED_BY.get(agent_name, "the agent's own worker")
     raise DispatchError(
-        f"no worker took the job within {n_tries * wait_s:.0f} s; start one with `earmark observe`"
+        f"no worker took the job within {n_tries * wait_s:.0f} s; start one with {start}"
     )
 
 
 async def _taken(client: api.LiveKitAPI, made: AgentDispatch, wait_s: float) -> bool:
     deadline_s = time.monotonic() + wait_s
     while time.monotonic() < deadline_s:
-        if any(d.id == made.id and _runs(d) for d in await _dispatches(client, made.room)):
+        found = await observer_dispatches(client, made.room, made.agent_name)
+        if any(d.id == made.id and _runs(d) for d in found):
             return True
         await asyncio.sleep(_POLL_S)
     return False
 
 
-async def _dispatches(client: api.LiveKitAPI, room_name: str) -> list[AgentDispatch]:
+async def observer_dispatches(
+    client: api.LiveKitAPI, room_name: str, agent_name: str = AGENT_NAME
+) -> list[AgentDispatch]:
+    """Every dispatch of an observer to a room, those included that came to nothing.
+
+    Args:
+        client: Of the server.
+        room_name: Of a room that exists.
+        agent_name: Of another agent than the observer.
+
+    Raises:
+        aiohttp.ClientError, api.TwirpError: the server did not say.
+    """
     found = await client.agent_dispatch.list_dispatch(room_name)
-    return [dispatch for dispatch in found if dispatch.agent_name == AGENT_NAME]
+    return [dispatch for dispatch in found if dispatch.agent_name == agent_name]
 
 
 def _runs(dispatch: AgentDispatch) -> bool:

@@ -7,6 +7,8 @@ RealtimeError
 ├── RecognitionError         a recogniser failed on a piece of speech
 │   └── RecognitionDropped   it was given up, because too much waited or something newer came
 ├── PluginError              a speech-to-text plugin that is missing or cannot be set up (exit 3)
+├── LanguageError            an utterance could not be read for its record
+├── AnalystError             the analyst cannot be run as it is set up (exit 2)
 └── RecorderError            a recording could not be written or put away
 """
 
@@ -45,6 +47,16 @@ class RecognitionDropped(RecognitionError):
 
 class PluginError(RealtimeError):
     """A speech-to-text plugin that is not installed, or that cannot be set up."""
+
+
+class LanguageError(RealtimeError):
+    """An utterance could not be read, so its words stay out of its record."""
+
+
+class AnalystError(RealtimeError):
+    """The analyst lacks a setting that it cannot work without."""
+
+    exit_code = 2
 
 
 class RecorderError(RealtimeError):

@@ -79,6 +79,7 @@ class CallLedger:
         self._source = source
         self._deliver = deliver
         self._on_queued = on_queued
+        self.on_gap: Callable[[gaps.Gap], None] | None = None  # told of what was not heard
         self._rows: asyncio.Queue[_Row] = asyncio.Queue(_MAX_WAITING)
         self._writer: asyncio.Task[None] | None = None
 
@@ -155,6 +156,8 @@ class CallLedger:
             detail=detail,
         )
         self._put(lambda c: gaps.save_gap(c, row), "gap")
+        if self.on_gap is not None:
+            self.on_gap(row)
 
     async def publish(self, alert: Alert) -> None:
         """Write a hit, and with it the delivery of its alert.

@@ -15,7 +15,8 @@ from livekit.rtc.room import EventTypes
 from realtime.clock import CallClock
 from realtime.ledger import CallLedger
 from realtime.recognition import AsyncRecogniser
-from realtime.roster import role_of
+from realtime.room_records import RoomRecords
+from realtime.roster import Roster, is_ours
 from realtime.session import CallSession
 from realtime.supervisors import SupervisorSink
 from realtime.track import SILENT_AFTER_S, Listening, ObservedTrack
@@ -51,7 +52,8 @@ class RoomObserver:
         ledger: Keeps what must last.
         objects: Where recordings go; None records nothing.
         spool_dir: Folder of unfinished recordings.
-        supervisors: Identities that are supervisors by the settings.
+        roster: Who is who.
+        records: Tells of everything that happens.
         signing_secret: Signs data messages.
         on_empty: Called once when everybody has left.
     """
@@ -70,22 +72,27 @@ class RoomObserver:
         ledger: CallLedger,
         objects: ObjectStore | None,
         spool_dir: Path,
-        supervisors: frozenset[str],
+        roster: Roster,
+        records: RoomRecords,
         signing_secret: str | None,
         on_empty: Callable[[], None],
     ) -> None:
         self._room = room
         self._clock = clock
         self._ledger = ledger
-        self._supervisors = supervisors
+        self._roster = roster
+        self._records = records
         self._on_empty = on_empty
         self._sink = SupervisorSink(room, secret=signing_secret)
         self._session = CallSession(
             room_sid=room_sid,
             engine=Engine(rulebook.for_live(), embedder=embedder),
             clock=clock,
-            sinks=(self._sink, ledger),
+            sinks=(self._sink, ledger, records.flow),
+            on_utterance=records.flow.utterance,
+            judges=records.judges,
         )
+        ledger.on_gap = records.gap
         self._listening = Listening(
             room_sid=room_sid,
             room_name=room_name,
@@ -96,6 +103,7 @@ class RoomObserver:
             ledger=ledger,
             objects=objects,
             spool_dir=spool_dir,
+            on_quality=records.quality,
         )
         self._joined = False
         self._tracks: dict[TrackKey, ObservedTrack] = {}
@@ -113,6 +121,7 @@ class RoomObserver:
             "track_unsubscribed": lambda _track, pub, p: self._on_track_gone(pub, p),
             "track_unpublished": self._on_track_gone,
             "reconnected": self._on_reconnected,
+            **records.handlers,
         }
 
     async def start(self, connect: Callable[[], Awaitable[None]]) -> None:
@@ -124,6 +133,7 @@ class RoomObserver:
         """
         for event, handler in self._handlers.items():
             self._room.on(event, handler)
+        self._records.start(self._session, is_heard=self._hears, hold=self._hold)
         await connect()
         # No wait from here to the last participant: an event in between would count twice.
         self._joined = True
@@ -143,12 +153,15 @@ class RoomObserver:
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
+        self._records.stop()
         for key in tuple(self._tracks):
             self._stop(key)
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._records.settle()
         await self._session.end(self._clock.now_s())
         self._ledger.ended(self._clock.now_s())
+        await self._records.flow.close()
 
     # Handlers are called by LiveKit without being awaited: they only start held tasks.
 
@@ -170,29 +183,30 @@ class RoomObserver:
             )
 
     def _on_participant(self, participant: rtc.RemoteParticipant) -> None:
-        if self._joined:  # before that, `start` will come to everybody
+        # Before it has joined, `start` will come to everybody.
+        if self._joined and not is_ours(participant):
             self._hold(self._welcome(participant), "participant")
 
     async def _welcome(self, participant: rtc.RemoteParticipant) -> None:
-        role = role_of(
-            identity=participant.identity,
-            attributes=participant.attributes,
-            metadata=participant.metadata,
-            is_agent_kind=participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT,
-            supervisors=self._supervisors,
-        )
-        if role is Role.SUPERVISOR:
-            # What is sent to somebody who is still connecting does not arrive.
-            if participant.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE:
-                await self._sink.joined(participant.identity)
-        else:
-            self._sink.left(participant.identity)
+        person = self._roster.admit(participant)
+        # What is sent to somebody who is still connecting does not arrive.
+        is_active = participant.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE
+        self._records.welcome(person, participant.attributes, is_active=is_active)
+        if person.role is not Role.SUPERVISOR:
+            self._sink.left(person.identity)
+        elif is_active:
+            await self._sink.joined(person.identity)
         await self._session.participant(
-            Participant(identity=participant.identity, role=role), sid=participant.sid
+            Participant(
+                identity=person.identity,
+                role=person.role,
+                attributes=tuple(sorted(participant.attributes.items())),
+            ),
+            sid=person.sid,
         )
         self._ledger.participant(
             identity=participant.identity,
-            role=role,
+            role=person.role,
             kind=rtc.ParticipantKind.Name(participant.kind),
             joined_s=self._clock.now_s(),
         )
@@ -202,6 +216,7 @@ class RoomObserver:
         for key in [key for key in self._tracks if key[0] == participant.sid]:
             self._stop(key)
         self._sink.left(participant.identity)
+        self._records.gone(participant.identity, participant.sid)
         self._ledger.participant_left(participant.identity, self._clock.now_s())
 
     def _on_track(
@@ -210,7 +225,7 @@ class RoomObserver:
         publication: rtc.RemoteTrackPublication,
         participant: rtc.RemoteParticipant,
     ) -> None:
-        if not self._joined or track.kind != rtc.TrackKind.KIND_AUDIO:
+        if not self._joined or track.kind != rtc.TrackKind.KIND_AUDIO or is_ours(participant):
             return
         if publication.encryption_type != rtc.EncryptionType.NONE:
             # Without the key this is noise; listening to it would report "clean" for nothing.
@@ -238,6 +253,15 @@ class RoomObserver:
         observed = self._tracks.pop(key, None)
         if observed is not None:
             observed.stop()
+
+    def _hears(self, identity: str, track_sid: str | None) -> bool:
+        """Whether our own ear hears a track, or any track of somebody."""
+        person = self._roster.get(identity)
+        return any(
+            not observed.is_deaf
+            and (key[1] == track_sid if track_sid else person is not None and key[0] == person.sid)
+            for key, observed in self._tracks.items()
+        )
 
     def _on_reconnected(self) -> None:
         # After a full reconnect subscriptions may be gone without a sign: ask for them again.
@@ -272,6 +296,7 @@ class RoomObserver:
             for observed in tuple(self._tracks.values()):
                 observed.watch(now_s)
             await self._session.advance(max(0.0, now_s - SILENT_AFTER_S))
+            await self._records.tick(now_s)
             self._look_whether_empty(now_s)
 
     def _look_whether_empty(self, now_s: float) -> None:

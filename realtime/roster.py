@@ -1,13 +1,108 @@
-"""Who is who in a room: roles from attributes, metadata, settings and kinds."""
+"""Who is who in a room: roles from settings, attributes, metadata and kinds."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
+from livekit import rtc
+
+from realtime.identity import OUR_AGENTS
 from rules.types import Role
 
 ROLE_ATTRIBUTE = "earmark.role"
+_KIND = "kind:"
+_KIND_PREFIX = "PARTICIPANT_KIND_"
+# People who come and go all day in one room must not fill the memory.
+_MAX_KNOWN = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolePattern:
+    """A setting that gives a role to whoever fits: an identity with wildcards, or `kind:sip`."""
+
+    pattern: str
+    role: Role
+
+    def fits(self, identity: str, kind: str) -> bool:
+        """Whether somebody is meant."""
+        if self.pattern.startswith(_KIND):
+            return self.pattern.removeprefix(_KIND) == kind
+        return fnmatchcase(identity, self.pattern)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody in the room."""
+
+    identity: str = field(repr=False)
+    sid: str
+    role: Role | None
+    kind: str  # standard, sip, agent, ...
+
+
+class Roster:
+    """Everybody who is or was in a room.
+
+    Args:
+        supervisors: Identities that are supervisors by the settings.
+        patterns: Roles by the settings, for whom nothing else names one.
+    """
+
+    def __init__(
+        self, *, supervisors: Collection[str] = (), patterns: Sequence[RolePattern] = ()
+    ) -> None:
+        self._supervisors = frozenset(supervisors)
+        self._patterns = tuple(patterns)
+        self._known: dict[str, Person] = {}
+
+    def admit(self, participant: rtc.RemoteParticipant) -> Person:
+        """Learn who somebody is, or what became of them."""
+        kind = kind_of(participant)
+        person = Person(
+            identity=participant.identity,
+            sid=participant.sid,
+            role=role_of(
+                identity=participant.identity,
+                attributes=participant.attributes,
+                metadata=participant.metadata,
+                kind=kind,
+                supervisors=self._supervisors,
+                patterns=self._patterns,
+            ),
+            kind=kind,
+        )
+        self._known.pop(person.identity, None)  # the newest stand last
+        self._known[person.identity] = person
+        while len(self._known) > _MAX_KNOWN:
+            self._known.pop(next(iter(self._known)))
+        return person
+
+    def get(self, identity: str | None) -> Person | None:
+        """Who bears an identity, or bore it last; None for strangers."""
+        return None if identity is None else self._known.get(identity)
+
+
+def kind_of(participant: rtc.RemoteParticipant) -> str:
+    """LiveKit's kind of a participant, as one small word."""
+    return kind_name(rtc.ParticipantKind.Name(participant.kind))
+
+
+def kind_name(name: str) -> str:
+    """The small word for a kind as the room or the server API names it."""
+    return name.removeprefix(_KIND_PREFIX).lower()
+
+
+def is_ours(participant: rtc.RemoteParticipant) -> bool:
+    """Whether this is another observer or an analyst, which is no part of the call.
+
+    They are hidden and normally not seen at all. The name alone says nothing: a caller who bears it
+    must still be heard.
+    """
+    is_agent = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+    return is_agent and participant.identity.startswith(OUR_AGENTS)
 
 
 def role_of(
@@ -15,14 +110,16 @@ def role_of(
     identity: str,
     attributes: Mapping[str, str],
     metadata: str,
-    is_agent_kind: bool,
+    kind: str,
     supervisors: Collection[str] = (),
+    patterns: Sequence[RolePattern] = (),
 ) -> Role | None:
     """The role of a participant, by the first of these that names one.
 
     The settings' list of supervisors, the attribute `earmark.role`, the key `role` in JSON
-    metadata, and for programs that join as agents, that kind. A telephone caller gets no role by
-    being one: outbound calls have agents on telephones too.
+    metadata, the settings' patterns, and for programs that join as agents, that kind. A telephone
+    caller gets no role by being one, unless a pattern says so: outbound calls have agents on
+    telephones too.
 
     Returns:
         The role, or None where nothing says it.
@@ -32,13 +129,16 @@ def role_of(
     for claim in (attributes.get(ROLE_ATTRIBUTE), _role_in(metadata)):
         if claim in {role.value for role in Role}:
             return Role(claim)
-    return Role.AI_AGENT if is_agent_kind else None
+    for each in patterns:
+        if each.fits(identity, kind):
+            return each.role
+    return Role.AI_AGENT if kind == "agent" else None
 
 
 def _role_in(metadata: str) -> str | None:
     try:
         record = json.loads(metadata)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     claim = record.get("role") if isinstance(record, dict) else None
     return claim if isinstance(claim, str) else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
 from realtime.alerts import Alert, AlertSink
 from realtime.clock import Clock
-from realtime.ear import Ear
 from rules.engine import Engine
 from rules.types import (
     CallEnded,
@@ -22,6 +22,15 @@ from rules.types import (
 )
 
 OnUtterance = Callable[[Utterance], Awaitable[None]]
+Judges = Callable[[Utterance], bool]
+
+
+class Hearing(Protocol):
+    """Something that is being heard: everything before its position has been fed."""
+
+    @property
+    def heard_until_s(self) -> float:
+        """Call-clock position."""
 
 
 class CallSession:
@@ -35,6 +44,7 @@ class CallSession:
         on_utterance: Called with each final utterance before its hits are published; must not wait
             long.
         on_interim: The same, with interim ones.
+        judges: Whether the rules may have an utterance; all of them by default.
     """
 
     def __init__(
@@ -46,6 +56,7 @@ class CallSession:
         sinks: Sequence[AlertSink],
         on_utterance: OnUtterance | None = None,
         on_interim: OnUtterance | None = None,
+        judges: Judges | None = None,
     ) -> None:
         self.room_sid = room_sid
         self._engine = engine
@@ -54,13 +65,19 @@ class CallSession:
         self._sinks = tuple(sinks)
         self._on_utterance = on_utterance
         self._on_interim = on_interim
+        self._judges = judges
         self._provisional: set[str] = set()  # ids of hits that were told and are not settled
         # Of one hit at a time, so that its states arrive in their order.
         self._publishing = asyncio.Lock()
-        self._ears: set[Ear] = set()
+        self._ears: set[Hearing] = set()
         self._heard_until_s = 0.0
         self._sids: dict[str, str] = {}
         self._roles: dict[str, Role | None] = {}
+
+    @property
+    def heard_until_s(self) -> float:
+        """Call-clock position before which everything that was said has been fed."""
+        return self._heard_until_s
 
     async def participant(self, participant: Participant, *, sid: str) -> None:
         """Somebody joined, or became known by another role or session id."""
@@ -68,16 +85,18 @@ class CallSession:
         self._roles[participant.identity] = participant.role
         await self._feed(participant)
 
-    def listen(self, ear: Ear) -> None:
+    def listen(self, ear: Hearing) -> None:
         """Wait for this ear before deadlines fire."""
         self._ears.add(ear)
 
-    def forget(self, ear: Ear) -> None:
+    def forget(self, ear: Hearing) -> None:
         """No longer wait for this ear."""
         self._ears.discard(ear)
 
     async def utterance(self, utterance: Utterance) -> None:
         """Somebody said something, or seems to be saying it."""
+        if self._judges is not None and not self._judges(utterance):
+            return
         # The engine first, without a wait in between: its ear no longer vouches for these words,
         # and a promise that they have been fed must not overtake them.
         alerts = self._alerts(self._step(utterance))

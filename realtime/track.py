@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from realtime.recorder import TrackInfo, TrackRecorder, put_away
 from realtime.session import CallSession
 from rules.types import Span
 from speech.audio import SAMPLE_RATE_HZ
+from speech.quality import Quality, QualityMeter
 from speech.vad import LIVE, VadModel
 from storage.errors import StorageError
 from storage.objects import ObjectStore
@@ -50,6 +52,7 @@ class Listening:
     ledger: CallLedger
     objects: ObjectStore | None  # None records nothing
     spool_dir: Path
+    on_quality: Callable[[str, str, Quality], None]  # identity, track id, how it sounds
 
 
 class ObservedTrack:
@@ -88,8 +91,15 @@ class ObservedTrack:
         self._listener: Listener | None = None
         self._recorder: TrackRecorder | None = None
         self._last_frame_s = listening.clock.now_s()
+        self._quality = QualityMeter()
         self._silent = False  # nothing has come for a while
+        self._muted_when_silent = False
         self._deaf_since_s: float | None = None
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether audio should come and does not."""
+        return self._deaf_since_s is not None
 
     def stop(self) -> None:
         """The track has gone: let `run` come to its end."""
@@ -147,11 +157,20 @@ class ObservedTrack:
         elif self._silent:
             # Packets were missing. Silence stands for them, so that positions stay on the clock.
             missing_s = began_s - self._listener.ear.position_s
-            await self._listener.put_hole(max(0, int(missing_s * SAMPLE_RATE_HZ)))
+            n_missing = max(0, int(missing_s * SAMPLE_RATE_HZ))
+            if not self._muted_when_silent:
+                self._quality.missing(n_missing)
+            await self._listener.put_hole(n_missing)
         self._silent = False
         self._last_frame_s = now_s
         self._end_gap()
+        if not self._publication.muted:  # a muted track delivers zeros
+            self._tell_quality(self._quality.push(samples))
         await self._listener.put(samples)
+
+    def _tell_quality(self, quality: Quality | None) -> None:
+        if quality is not None:
+            self._shared.on_quality(self._identity, self._track_id, quality)
 
     def _begin(self, anchor_s: float) -> Listener:
         self._recorder = self._start_recorder(anchor_s)
@@ -193,6 +212,7 @@ class ObservedTrack:
     async def _fall_silent(self) -> None:
         if self._listener is not None and not self._silent:
             self._silent = True
+            self._muted_when_silent = self._publication.muted
             await self._listener.pause()
 
     async def _settle(self) -> None:
@@ -202,6 +222,7 @@ class ObservedTrack:
                 await self._listener.close()
         finally:
             self._end_gap()
+            self._tell_quality(self._quality.take())
             await self._put_away()
 
     def _end_gap(self) -> None:

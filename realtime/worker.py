@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from livekit.agents import (
@@ -19,14 +20,21 @@ from livekit.agents import (
     JobRequest,
     WorkerPermissions,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
 from realtime.clock import CallClock
+from realtime.identity import AGENT_NAME, observer_identity
 from realtime.inference import METHOD, MODELS_DIR_VARIABLE, register_runner
+from realtime.language_process import register_language
 from realtime.ledger import CallLedger
 from realtime.live_recogniser import BUILT_IN
 from realtime.observer import RoomObserver, call_start
 from realtime.plugins import PluginRecogniser, load_plugin
+from realtime.record_config import RecordConfig, RoomAccess
+from realtime.record_setup import room_records
 from realtime.recorder import put_away_orphans
+from realtime.roster import RolePattern, Roster
+from realtime.second_agent import send_agent
 from realtime.speech_client import SharedRecogniser
 from realtime.webhook import WebhookPump
 from rules.loader import load_rulebook
@@ -40,18 +48,19 @@ from storage.database import Database, open_database
 from storage.errors import StorageError
 from storage.manifest import Recording
 from storage.objects import ObjectStore, open_objects
+from storage.records import delete_records_before
 
 log = logging.getLogger(__name__)
-
-AGENT_NAME = "earmark-observer"
 
 _VAD = "vad"
 _OBSERVER = "observer"
 _LEDGER = "ledger"
 _PUMP = "pump"
 _RECOGNISER = "recogniser"
+_SECOND_AGENT = "second agent"
 # How often the spool is searched for recordings that a dead job or a full store left there.
 _SWEEP_S = 60.0
+_FORGET_EVERY_S = 3600.0
 # The load of a worker is how many of its rooms are taken. By processor load, the default, a busy
 # neighbour on the machine would leave a room unobserved; too much work is counted as gaps.
 _FULL = 0.999
@@ -73,6 +82,8 @@ class ObserverConfig:
     s3_endpoint_url: str | None
     spool_dir: Path
     supervisors: frozenset[str] = field(repr=False)
+    roles: tuple[RolePattern, ...] = field(default=(), repr=False)
+    records: RecordConfig = field(default_factory=RecordConfig)
     signing_secret: str | None = field(repr=False)
     webhook_url: str | None = field(repr=False)
     webhook_secret: str | None = field(repr=False)
@@ -93,6 +104,17 @@ class ObserverConfig:
         """The database, open."""
         return open_database(self.database_url)
 
+    def access(self) -> RoomAccess:
+        """The LiveKit server, and who supervises in its rooms."""
+        return RoomAccess(
+            url=self.livekit_url,
+            api_key=self.livekit_api_key,
+            api_secret=self.livekit_api_secret,
+            supervisors=self.supervisors,
+            roles=self.roles,
+            signing_secret=self.signing_secret,
+        )
+
     def objects(self) -> ObjectStore:
         """The object store."""
         return open_objects(self.objects_url, s3_endpoint_url=self.s3_endpoint_url)
@@ -103,6 +125,8 @@ def build_server(config: ObserverConfig) -> AgentServer:
     if config.live_stt == BUILT_IN:
         os.environ[MODELS_DIR_VARIABLE] = str(config.models_dir)
         register_runner()
+    if config.records.enabled:
+        register_language()
     server = AgentServer(
         ws_url=config.livekit_url,
         api_key=config.livekit_api_key,
@@ -138,7 +162,7 @@ def build_server(config: ObserverConfig) -> AgentServer:
             await request.reject()
             return
         # Identities must differ: a second observer of the same name would evict the first.
-        await request.accept(identity=f"{AGENT_NAME}-{request.id}", name="Earmark observer")
+        await request.accept(identity=observer_identity(request.id), name="Earmark observer")
 
     server.rtc_session(
         functools.partial(observe_room, config),
@@ -178,6 +202,7 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
     )
     recogniser = _recogniser(config, context)
     context.proc.userdata[_RECOGNISER] = recogniser
+    roster = Roster(supervisors=config.supervisors, patterns=config.roles)
     observer = RoomObserver(
         room=context.room,
         room_sid=room.sid,
@@ -190,7 +215,17 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
         ledger=ledger,
         objects=config.objects() if config.record else None,
         spool_dir=config.spool_dir,
-        supervisors=config.supervisors,
+        roster=roster,
+        records=room_records(
+            config.records,
+            config.access(),
+            room=context.room,
+            room_sid=room.sid,
+            clock=clock,
+            roster=roster,
+            executor=context.inference_executor,
+            database=database,
+        ),
         signing_secret=config.signing_secret,
         on_empty=lambda: context.shutdown(reason="everybody left"),
     )
@@ -199,6 +234,17 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
     ledger.start()
     await observer.start(lambda: context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY))
     log.info("observing", extra={"room_sid": room.sid})
+    if config.records.enabled and config.records.to_agent is not None:
+        context.proc.userdata[_SECOND_AGENT] = asyncio.create_task(
+            send_agent(
+                config.access(),
+                agent_name=config.records.to_agent,
+                room_name=room.name,
+                room_sid=room.sid,
+                observer=observer_identity(context.job.id),
+            ),
+            name="second-agent",
+        )
 
 
 def _recogniser(config: ObserverConfig, context: JobContext) -> SharedRecogniser | PluginRecogniser:
@@ -209,6 +255,10 @@ def _recogniser(config: ObserverConfig, context: JobContext) -> SharedRecogniser
 
 async def leave_room(context: JobContext) -> None:
     """The session ends, and the room is still connected: say and write what is left."""
+    sending: asyncio.Task[None] | None = context.proc.userdata.pop(_SECOND_AGENT, None)
+    if sending is not None:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
     observer: RoomObserver | None = context.proc.userdata.pop(_OBSERVER, None)
     ledger: CallLedger | None = context.proc.userdata.pop(_LEDGER, None)
     if observer is not None:
@@ -248,6 +298,8 @@ class ObserverWorker:
         if on_registered is not None:
             self._server.on("worker_registered", lambda *_: on_registered())
         tasks = [asyncio.create_task(self._sweep_forever(), name="spool-sweep")]
+        if self._config.records.to_database:
+            tasks.append(asyncio.create_task(self._forget_forever(), name="record-retention"))
         if self._config.webhook_url is not None:
             pump = WebhookPump(
                 self._config.database(),
@@ -277,6 +329,24 @@ class ObserverWorker:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, drained.cancel)
         await asyncio.gather(drained, return_exceptions=True)
+
+    async def _forget_forever(self) -> None:
+        """Delete records that have been kept for as long as the settings say."""
+        database = await asyncio.to_thread(self._config.database)
+        kept = timedelta(days=self._config.records.kept_days)
+
+        def forget() -> int:
+            with database.begin() as connection:
+                return delete_records_before(connection, datetime.now(UTC) - kept)
+
+        while True:
+            try:
+                n = await asyncio.to_thread(forget)
+                if n:
+                    log.info("old records were deleted", extra={"count": n})
+            except (StorageError, SQLAlchemyError) as exc:
+                log.error("old records cannot be deleted", extra={"error": type(exc).__name__})
+            await asyncio.sleep(_FORGET_EVERY_S)
 
     async def _sweep_forever(self) -> None:
         if not self._config.record:

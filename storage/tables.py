@@ -190,3 +190,18 @@ VERDICTS = Table(
 )
 Index("ix_verdicts_call", VERDICTS.c.room_sid, VERDICTS.c.decided_at)
 Index("ix_verdicts_rule", VERDICTS.c.rule_id, VERDICTS.c.decided_at)
+
+RECORDS = Table(
+    "records",
+    METADATA,
+    Column("record_id", Text, primary_key=True),
+    Column("room_sid", Text, nullable=False, index=True),
+    Column("participant_sid", Text),
+    Column("role", Text),
+    Column("kind", Text),
+    Column("type", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("at_s", Double, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False, index=True),
+    Column("metadata", JsonColumn, nullable=False),
+)

@@ -1,4 +1,4 @@
-"""`earmark dispatch`: send the observer into a room."""
+"""`earmark dispatch`: send the observer, or another agent, into a room."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from earmark.wiring import LiveKitAccess, livekit_access
 
 @click.command
 @click.argument("room")
+@click.option(
+    "--agent",
+    default="observer",
+    show_default=True,
+    help="Whom to send: observer, analyst, or any agent by the name that LiveKit knows it by.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON line.")
-def command(room: str, as_json: bool) -> None:
+def command(room: str, agent: str, as_json: bool) -> None:
     """Send the observer into ROOM, and wait until it is there.
 
-    A room that does not exist is created. A room that is already observed stays as it is.
+    A room that does not exist is created. A room where it is already stays as it is.
 
     \b
     Example:
@@ -25,16 +31,19 @@ def command(room: str, as_json: bool) -> None:
       earmark dispatch support-42
     """  # noqa: D301 - click's mark for a paragraph that stays as it is
     access = livekit_access(load_settings())
-    dispatch_id, already_there = asyncio.run(_dispatch(access, room))
+    dispatch_id, already_there = asyncio.run(_dispatch(access, room, agent))
     if as_json:
         click.echo(json.dumps({"dispatch_id": dispatch_id, "already_there": already_there}))
-    else:
+    elif agent == "observer":
         click.echo("The room is already observed." if already_there else "The observer is in.")
+    else:
+        click.echo("The agent is already there." if already_there else "The agent is in.")
 
 
-async def _dispatch(access: LiveKitAccess, room: str) -> tuple[str, bool]:
+async def _dispatch(access: LiveKitAccess, room: str, agent: str) -> tuple[str, bool]:
     from realtime.dispatch import dispatch, livekit_api
+    from realtime.identity import agent_named
 
     async with livekit_api(access.url, access.api_key, access.api_secret) as client:
-        done = await dispatch(client, room)
+        done = await dispatch(client, room, agent_name=agent_named(agent))
     return done.dispatch_id, done.already_there

@@ -51,6 +51,7 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
     setup_logging(log_level.upper())
     console = Console(stderr=True)
     # livekit takes seconds to import: not before the settings are known to be good.
+    from earmark.record_wiring import record_config, role_patterns
     from realtime.dispatch import check_livekit
     from realtime.live_recogniser import BUILT_IN
     from realtime.plugins import load_plugin
@@ -69,6 +70,8 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
         s3_endpoint_url=settings.s3_endpoint_url,
         spool_dir=settings.data_dir.absolute() / "spool",
         supervisors=frozenset(settings.supervisors),
+        roles=role_patterns(settings),
+        records=record_config(settings),
         signing_secret=_secret(settings, "signing_secret"),
         webhook_url=settings.webhook_url,
         webhook_secret=_secret(settings, "webhook_secret"),

@@ -22,7 +22,7 @@ from tests.servers.s3 import S3Server
 EDGES = [
     "room", "speech detection", "live speech to text", "audit transcription",
     "sentence similarity", "diarization", "recorder", "objects", "database", "executor", "rules",
-    "signing secret", "webhook",
+    "signing secret", "webhook", "records", "analyst",
 ]  # fmt: skip
 GOOD_SECRET = "whsec_aHVzaGh1c2hodXNoaHVzaGh1c2hodXNo"
 

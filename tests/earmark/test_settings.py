@@ -68,6 +68,13 @@ def test_lists_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
             id="keep-for-no-day",
         ),
         pytest.param(
+            {"EARMARK_ROLES": "desk-*=agent,boss"},
+            "",
+            "setting roles: Value error, must be PATTERN=ROLE with a role of agent, customer, "
+            "supervisor, ai_agent, separated by ','",
+            id="role-without-pattern",
+        ),
+        pytest.param(
             {"EARMARK_MAX_ROOMS": "many"},
             "",
             "setting max_rooms: Input should be a valid integer, unable to parse string as an "

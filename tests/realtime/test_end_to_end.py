@@ -16,7 +16,7 @@ from earmark.observer_process import running_observer
 from realtime.alerts import ALERT, UPDATE
 from realtime.devserver import DevServer
 from realtime.dispatch import dispatch, livekit_api
-from realtime.worker import AGENT_NAME
+from realtime.identity import AGENT_NAME
 from rules.types import Role
 from speech.audio import decode
 from storage import calls, hits, recordings
