@@ -1,5 +1,6 @@
 """Servers that tests share, and the rule that in CI nothing is skipped unseen."""
 
+import logging
 import os
 import tomllib
 from collections.abc import Iterator
@@ -47,6 +48,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in tuple(os.environ):
         if name.startswith(("EARMARK_", "LIVEKIT_", "AWS_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A command that set up its log leaves no handler on a stream that is closed by then."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
