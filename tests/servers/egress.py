@@ -33,6 +33,8 @@ from realtime.devserver import DevServer
 from tests.servers.s3 import S3Server
 
 READY = "egress peer: ready"
+# A track of this name is given up before anything is recorded, as the real one does without media.
+ABORTED_TRACK = "never-recorded"
 _START_TIMEOUT_S = 30.0
 _RATE_HZ = 48_000
 # How long a track may take to show up in the room, and then to deliver its first packet.
@@ -134,7 +136,8 @@ class _Peer:
             said = json.loads(text)
             match said["type"]:
                 case "ready":
-                    print(READY, flush=True)
+                    sys.stdout.write(f"{READY}\n")
+                    sys.stdout.flush()
                 case "start":
                     self._start(said)
                 case "stop":
@@ -189,7 +192,8 @@ class _Peer:
             info.status = proto.EGRESS_FAILED
             info.error = type(exc).__name__
             info.error_code = 500
-            print(f"egress peer: {type(exc).__name__}: {exc}", flush=True)
+            sys.stdout.write(f"egress peer: {type(exc).__name__}: {exc}\n")
+            sys.stdout.flush()
         finally:
             info.ended_at = time.time_ns()
             self._report(egress)
@@ -297,6 +301,9 @@ class _Capture:
     def _want(self, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant) -> None:
         if publication.sid == self._track_id and self._track_id not in self._subscribed:
             self._subscribed.add(self._track_id)
+            if publication.name == ABORTED_TRACK:
+                self._gone.set()
+                return
             self._egress.identity = who.identity
             self._egress.track_source = (
                 rtc.TrackSource.Name(publication.source).removeprefix("SOURCE_").lower()
