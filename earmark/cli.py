@@ -22,8 +22,10 @@ SUBCOMMANDS: Mapping[str, str] = MappingProxyType(
         "doctor": "Say what is installed and reachable, and what each edge would use.",
         "models": "List and fetch the speech models.",
         "observe": "Run the worker that listens to LiveKit rooms.",
+        "recordings": "See that what should be recorded is there.",
         "replay": "Run audio files through the live path.",
         "rules": "Check, test and try rules.",
+        "webhooks": "Receive LiveKit's webhooks.",
     }
 )
 

@@ -11,7 +11,8 @@ import numpy as np
 from livekit import api, rtc
 from numpy.typing import NDArray
 
-from realtime.alerts import TOPIC, open_envelope
+from realtime.alerts import TOPIC
+from realtime.envelope import unseal
 from realtime.roster import ROLE_ATTRIBUTE
 from rules.types import Role
 from speech.audio import SAMPLE_RATE_HZ
@@ -135,7 +136,7 @@ class SupervisorClient(Caller):
     def _on_data(self, packet: rtc.DataPacket) -> None:
         if packet.topic != TOPIC:
             return
-        payload = open_envelope(packet.data, self._secret)
+        payload = unseal(packet.data, self._secret)
         self._on_alert(
             ReceivedAlert(
                 payload=payload or {},

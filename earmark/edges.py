@@ -16,9 +16,9 @@ from platform import python_version
 from pydantic import SecretStr
 
 from earmark.cli import exit_code_of
-from earmark.settings import Settings
+from earmark.settings import Recorder, Settings
 from earmark.shown import shown_address
-from earmark.wiring import livekit_access, rule_paths
+from earmark.wiring import egress_options, livekit_access, rule_paths
 from rules.rulebook import RuleStatus
 
 # Standard Webhooks asks for 24 to 64 bytes.
@@ -222,8 +222,15 @@ def _diarization(settings: Settings) -> Look:
 
 
 def _recorder(settings: Settings) -> Look:
-    if not settings.record:
+    if settings.recorder is Recorder.NONE:
         return _default("none: switched off, so Egress must record what the audit is to read")
+    if settings.recorder is Recorder.EGRESS:
+        options = egress_options(settings)
+        how = "with the account that each request carries" if options.account else "its own account"
+        return _ok(
+            f"LiveKit Egress, one file for each audio track, {how}; whether an Egress is there "
+            "shows with the first track"
+        )
     import av
 
     av.Codec("libopus", "w")
@@ -231,7 +238,7 @@ def _recorder(settings: Settings) -> Look:
     uses = f"built-in, Ogg Opus a participant, by way of {spool}"
     if not _can_be_made(spool):
         return _broken(uses, "the folder cannot be written: set EARMARK_DATA_DIR to another")
-    is_set = "record" in settings.model_fields_set
+    is_set = bool({"record", "recorder"} & settings.model_fields_set)
     return (_ok if is_set else _default)(uses + _would_be_made(spool))
 
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from base64 import b64decode
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 
 from platformdirs import user_cache_path
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -23,6 +32,20 @@ from earmark.errors import BadInputError
 from rules.types import Role
 
 SETTINGS_FILE = Path("earmark.toml")
+
+_FIELD = re.compile(r"\{([^{}]*)\}")
+# Keys of objects hold days and ids: names of rooms and people may be telephone numbers.
+_FILEPATH_FIELDS = frozenset(
+    {"day", "room_id", "track_id", "track_type", "track_source", "time", "utc"}
+)
+
+
+class Recorder(StrEnum):
+    """Who records calls."""
+
+    BUILTIN = "builtin"
+    EGRESS = "egress"
+    NONE = "none"
 
 
 class Settings(BaseSettings):
@@ -147,7 +170,58 @@ class Settings(BaseSettings):
         None, description="Secret that signs webhooks, as whsec_ and base64."
     )
     max_rooms: int = Field(20, ge=1, description="Rooms that one worker observes at most.")
-    record: bool = Field(True, description="Whether the observer records what it hears.")
+    recorder: Recorder = Field(
+        Recorder.BUILTIN,
+        description="Who records: `builtin` (the observer), `egress` (LiveKit Egress, one file for "
+        "each audio track, into the bucket of objects_url), or `none`.",
+    )
+    record: bool | None = Field(
+        None, description="Older name: false means the recorder `none`, true means `builtin`."
+    )
+    egress_filepath: str = Field(
+        "recordings/{day}/{room_id}/{track_id}.ogg",
+        description="Where Egress puts a track's file, below the prefix of objects_url. {day} is "
+        "the call's; {room_id}, {track_id}, {track_type}, {track_source}, {time} and {utc} are "
+        "filled in by Egress.",
+    )
+    egress_auto: bool = Field(
+        False,
+        description="Whether rooms that `earmark dispatch` creates have each track recorded by "
+        "LiveKit itself; the observer then asks only for what is not recorded within 5 s.",
+    )
+    egress_send_account: bool = Field(
+        False,
+        description="Whether requests to Egress carry the S3 account; better is to give Egress "
+        "one of its own.",
+    )
+
+    @field_validator("egress_filepath")
+    @classmethod
+    def _is_filepath(cls, value: str) -> str:
+        unknown = sorted(set(_FIELD.findall(value)) - _FILEPATH_FIELDS)
+        if unknown:
+            raise ValueError(
+                f"{{{unknown[0]}}} may not stand in it; allowed are "
+                + ", ".join(f"{{{name}}}" for name in sorted(_FILEPATH_FIELDS))
+            )
+        plain = _FIELD.sub("x", value)
+        if not re.fullmatch(r"recordings/(?:[\w-][\w.-]*/)*[\w-]+\.ogg", plain, re.ASCII):
+            raise ValueError("must look like recordings/FOLDER/NAME.ogg")
+        if not {"room_id", "track_id"} <= set(_FIELD.findall(value)):
+            raise ValueError("needs {room_id} and {track_id}, or one file would replace another")
+        return value
+
+    @model_validator(mode="after")
+    def _follow_the_older_name(self) -> Settings:
+        if self.record is None:
+            return self
+        meant = Recorder.BUILTIN if self.record else Recorder.NONE
+        if "recorder" in self.model_fields_set and self.recorder is not meant:
+            raise ValueError(
+                "record and recorder say different things; record is the older name: remove it"
+            )
+        self.recorder = meant
+        return self
 
     @field_validator("rules", mode="before")
     @classmethod
@@ -165,7 +239,7 @@ class Settings(BaseSettings):
         "signing_secret", "webhook_secret", "webhook_url", "database_url", "objects_url",
         "s3_endpoint_url", "keep_transcripts_days", "records_room", "records_webhook_url",
         "records_agent", "analyst_llm_url", "analyst_llm_model", "analyst_llm_api_key",
-        "livekit_url", "livekit_api_key", "livekit_api_secret",
+        "livekit_url", "livekit_api_key", "livekit_api_secret", "record",
         mode="before",
     )  # fmt: skip
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,7 +48,7 @@ def shown_value(name: str, value: object) -> str:
     match value:
         case None | ():
             return "unset"
-        case bool() | int() | Path():
+        case bool() | int() | Path() | StrEnum():
             return str(value)
         case tuple() if all(isinstance(each, Path) for each in value):
             return os.pathsep.join(map(str, value))

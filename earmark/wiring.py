@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from earmark.errors import BadInputError
-from earmark.settings import Settings, load_settings
+from earmark.settings import Recorder, Settings, load_settings
 from rules.rulebook import Rulebook, RuleStatus
 from rules.similarity import Embedder, rules_with_similarity
+
+if TYPE_CHECKING:
+    from realtime.egress_requests import EgressOptions, S3Account
 
 RULES_OPTION = click.option(
     "--rules",
@@ -79,3 +83,50 @@ def embedder_for(*rulebooks: Rulebook, statuses: Collection[RuleStatus]) -> Embe
 def rule_paths(given: tuple[Path, ...], settings: Settings) -> tuple[Path, ...]:
     """The rules in force: the ones given, else the setting, else () for the built-in book."""
     return given or settings.rules
+
+
+def egress_options(settings: Settings) -> EgressOptions:
+    """Where Egress is told to put recordings, so that the audit finds them.
+
+    Raises:
+        BadInputError: the object store is no bucket, or there is no account to pass on.
+    """
+    from realtime.egress_requests import EgressOptions
+
+    url = settings.resolved_objects_url
+    if not url.startswith("s3://"):
+        if settings.recorder is Recorder.EGRESS or settings.egress_auto:
+            raise BadInputError(
+                "recorder: egress needs a bucket; set EARMARK_OBJECTS_URL to s3://BUCKET/PREFIX"
+            )
+        return EgressOptions(filepath=settings.egress_filepath)
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    return EgressOptions(
+        prefix=prefix.strip("/"),
+        filepath=settings.egress_filepath,
+        account=_s3_account(settings, bucket) if settings.egress_send_account else None,
+        is_auto=settings.egress_auto,
+    )
+
+
+def _s3_account(settings: Settings, bucket: str) -> S3Account:
+    import boto3
+
+    from realtime.egress_requests import S3Account
+
+    session = boto3.session.Session()
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise BadInputError(
+            "egress_send_account: there is no S3 account to pass on; set AWS_ACCESS_KEY_ID "
+            "and AWS_SECRET_ACCESS_KEY, or give Egress an account of its own"
+        )
+    frozen = credentials.get_frozen_credentials()
+    return S3Account(
+        access_key=str(frozen.access_key),
+        secret=str(frozen.secret_key),
+        session_token=frozen.token,
+        region=session.region_name or "us-east-1",
+        endpoint_url=settings.s3_endpoint_url,
+        bucket=bucket,
+    )

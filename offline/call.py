@@ -10,6 +10,8 @@ from typing import Literal
 
 from offline.clock import RecordingClock
 from rules.types import Hit, Role, Span
+from storage.egress_claims import EgressClaim
+from storage.egresses import Egress
 from storage.gaps import Gap
 
 
@@ -68,6 +70,8 @@ class Call:
     sources: tuple[Source, ...]
     members: tuple[Member, ...]
     live: LiveSide | None  # None where nobody listened live
+    egresses: tuple[Egress, ...] = ()  # how Egress's recordings stand
+    claims: tuple[EgressClaim, ...] = ()  # what Egress was to record
 
     def recordings_end_s(self) -> float:
         """Where, by what was promised, the last recording ends."""

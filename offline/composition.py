@@ -161,6 +161,7 @@ def _identities(evidence: Evidence) -> Iterable[str]:
         yield member.identity
     for each in evidence.heard:
         yield from each.source.speakers
+    yield from (claim.identity for claim in evidence.call.claims)
     live = evidence.call.live
     if live is not None:
         yield from (hit.speaker for hit in live.hits if hit.speaker is not None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from offline.call import Call, Member, covers
+from offline.egress_coverage import egress_faults
 from offline.hearing import Fault, Heard
 from rules.types import Role, Span
 from storage.findings import CoverageCode
@@ -28,6 +29,14 @@ _SENTENCES = {
     "overload": "The live side dropped audio to keep up.",
     "observer_lost": "The live side lost the call for a while.",
     "late_join": "The live side came after the call had begun.",
+    "not_recorded": "This track was to be recorded, and Egress did not take it.",
+    "egress_failed": "Egress failed to record this track.",
+    "egress_aborted": "Egress gave up on this track before anything was recorded.",
+    "egress_lost": "Egress does not say what became of the recording of this track.",
+    "egress_running": "Egress had not finished the recording of this track.",
+    "egress_without_file": "Egress finished the recording of this track elsewhere, or nowhere.",
+    "egress_limit_reached": "Egress ended the recording at its time limit; the rest is missing.",
+    "size_differs": "The file is not as long as it was when it was written.",
     "call_not_ended": "Nobody saw the end of the call; recordings may still be missing.",
 }
 
@@ -41,7 +50,10 @@ def sentence(fault: Fault) -> str:
 def call_faults(call: Call, heard: Sequence[Heard]) -> tuple[Fault, ...]:
     """All that was not checked of a call, the recordings' own faults first."""
     faults = [fault for each in heard for fault in each.faults]
-    faults += _missing_recordings(call)
+    of_egress = tuple(egress_faults(call))
+    faults += of_egress
+    told_of = {fault.speaker for fault in of_egress}
+    faults += (fault for fault in _missing_recordings(call) if fault.speaker not in told_of)
     faults += _live_faults(call, heard)
     return tuple(faults)
 
@@ -91,10 +103,16 @@ def _presence(member: Member) -> Span | None:
 def _live_faults(call: Call, heard: Sequence[Heard]) -> Iterator[Fault]:
     if call.live is None:
         return
+    given_up = {claim.identity for claim in call.claims if claim.gave_up_at is not None}
     for gap in call.live.gaps:
+        is_of_recorder = gap.kind is GapKind.NOT_RECORDED
+        if is_of_recorder and gap.identity in given_up:
+            continue  # the claim tells of it
         span = _gap_span(call, gap)
         yield Fault(
-            code=CoverageCode.NOT_HEARD_LIVE,
+            code=(
+                CoverageCode.RECORDING_MISSING if is_of_recorder else CoverageCode.NOT_HEARD_LIVE
+            ),
             detail=gap.kind.value,
             speaker=gap.identity,
             span=span,

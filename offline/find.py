@@ -15,6 +15,8 @@ from offline.errors import NothingToAuditError
 from storage import calls as call_rows
 from storage.calls import calls_on, calls_since, get_call, participants_of
 from storage.database import Connection, Database
+from storage.egress_claims import claims_of
+from storage.egresses import Egress, egresses_of
 from storage.errors import ManifestError
 from storage.gaps import gaps_of
 from storage.hits import hits_of
@@ -62,7 +64,7 @@ class Finder:
         sids |= {r.room_sid for r in listing.recordings if name in (r.room_sid, r.room_name)}
         sids |= {sid for _, sid in listing.broken if sid == name}
         with self._database.begin(read_only=True) as connection:
-            if recordings_of(connection, name):
+            if recordings_of(connection, name) or claims_of(connection, name):
                 sids.add(name)
             known = calls_since(connection, datetime(1970, 1, 1, tzinfo=UTC))
         sids |= {call.room_sid for call in known if call.room_name == name}
@@ -164,6 +166,7 @@ class Finder:
         ]
         names = [r.room_name for r in recordings if r.room_name]
         hits = hits_of(connection, sid)
+        egresses = egresses_of(connection, sid)
         was_observed = row is not None and row.observer_joined_s is not None
         return Call(
             room_sid=sid,
@@ -192,7 +195,18 @@ class Finder:
                 if was_observed or hits
                 else None
             ),
+            egresses=tuple(self._weighed(egress) for egress in egresses),
+            claims=claims_of(connection, sid),
         )
+
+    def _weighed(self, egress: Egress) -> Egress:
+        """The egress, with what is wrong with its file now."""
+        if egress.object_key is None or egress.size_bytes is None:
+            return egress
+        info = self._objects.head(egress.object_key)
+        if info is None or info.size_bytes == egress.size_bytes:
+            return egress  # a file that is not there is told of by the recording
+        return replace(egress, problem="size_differs")
 
     def _source(self, recording: Recording, call_started_at: datetime | None) -> Source:
         info = self._objects.head(recording.object_key)
@@ -229,11 +243,16 @@ def _joined(listed: Sequence[Recording], rows: Sequence[Recording]) -> list[Reco
     """Manifests and rows by object key. The row wins: webhooks correct the times in it."""
     by_key = {recording.object_key: recording for recording in listed}
     for row in rows:
-        manifest = by_key.get(row.object_key)
+        manifest = by_key.get(row.object_key, row)
         by_key[row.object_key] = replace(
             row,
-            sha256=row.sha256 or (manifest.sha256 if manifest else None),
-            call_started_at=row.call_started_at or (manifest.call_started_at if manifest else None),
+            room_name=row.room_name or manifest.room_name,
+            sha256=row.sha256 or manifest.sha256,
+            call_started_at=row.call_started_at or manifest.call_started_at,
+            # A webhook does not say whose track it was.
+            identity=row.identity or manifest.identity,
+            track_id=row.track_id or manifest.track_id,
+            track_source=row.track_source or manifest.track_source,
         )
     return sorted(by_key.values(), key=lambda r: (r.started_at, r.object_key))
 

@@ -26,6 +26,8 @@ def audit_key(call: Call, pipeline: Mapping[str, object], rulebook_fingerprint: 
         "recordings": sorted(_recording(source) for source in call.sources),
         # Live facts that came in late make another report.
         "live": _live(call),
+        # Egress may say more later than it had when the call was first audited.
+        **_egress(call),
         "members": sorted([member.identity, member.role or ""] for member in call.members),
         "ended_s": call.ended_s,
         "pipeline": pipeline,
@@ -33,6 +35,19 @@ def audit_key(call: Call, pipeline: Mapping[str, object], rulebook_fingerprint: 
     }
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _egress(call: Call) -> dict[str, object]:
+    """How recordings by Egress stand; nothing where there are none, as it was before Egress."""
+    if not call.egresses and not call.claims:
+        return {}
+    return {
+        "egress": [
+            [e.egress_id, e.track_id, e.status.value, e.size_bytes, e.problem]
+            for e in call.egresses
+        ],
+        "egress_claims": [[c.track_id, c.identity, c.is_settled] for c in call.claims],
+    }
 
 
 def repeated_key(key: str, repeat: int) -> str:

@@ -6,15 +6,11 @@ be a telephone number, and carries no speech but the masked excerpt.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
-from standardwebhooks import Webhook
-from standardwebhooks.webhooks import WebhookVerificationError
-
+from realtime.envelope import seal
 from rules.types import Hit, HitState, Role
 
 TOPIC = "compliance_alert"
@@ -80,41 +76,8 @@ class AlertSink(Protocol):
 def envelope(alert: Alert, secret: str | None) -> bytes:
     """The data message of an alert.
 
-    The receiver cannot see who sent a data message, so the message carries a Standard Webhooks
-    signature over its id, time and body. The body is a string: the very characters that were
-    signed.
-
     Args:
         alert: What is sent.
         secret: `whsec_` and base64; None sends an unsigned message, marked as such.
     """
-    body = json.dumps(alert.payload(), separators=(",", ":"))
-    sent_at = datetime.now(UTC)
-    signature = Webhook(secret).sign(alert.message_id, sent_at, body) if secret else None
-    return json.dumps(
-        {
-            "id": alert.message_id,
-            "timestamp": int(sent_at.timestamp()),
-            "signature": signature,
-            "body": body,
-        }
-    ).encode()
-
-
-def open_envelope(data: bytes, secret: str) -> Mapping[str, object] | None:
-    """Check a data message and give its payload.
-
-    Returns:
-        The payload, or None for a message that is malformed, forged or older than five minutes.
-    """
-    try:
-        message = json.loads(data)
-        headers = {
-            "webhook-id": str(message["id"]),
-            "webhook-timestamp": str(message["timestamp"]),
-            "webhook-signature": str(message["signature"]),
-        }
-        payload = Webhook(secret).verify(message["body"], headers)
-    except (ValueError, KeyError, TypeError, AttributeError, WebhookVerificationError):
-        return None
-    return payload if isinstance(payload, dict) else None
+    return seal(alert.message_id, alert.payload(), secret)

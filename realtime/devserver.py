@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,25 +39,37 @@ def find_livekit_server(given: Path | None) -> Path | None:
 
 
 @contextmanager
-def running_livekit_server(binary: Path, folder: Path) -> Iterator[DevServer]:
+def running_livekit_server(
+    binary: Path,
+    folder: Path,
+    *,
+    redis_address: str | None = None,
+    webhook_urls: Sequence[str] = (),
+) -> Iterator[DevServer]:
     """Start a server on free loopback ports with keys of its own; stop it at the end.
 
     Args:
         binary: livekit-server.
         folder: Where its log goes, `livekit-server.log`.
+        redis_address: HOST:PORT of a Redis, which the server needs to reach Egress.
+        webhook_urls: Where it posts its events, signed with its key.
 
     Raises:
         LiveKitUnavailableError: it did not come up.
     """
     port, tcp_port, udp_port = _free_ports()
     api_key, api_secret = "dev" + secrets.token_hex(6), secrets.token_urlsafe(32)
-    config = {
+    config: dict[str, object] = {
         "port": port,
         "bind_addresses": ["127.0.0.1"],
         "rtc": {"tcp_port": tcp_port, "udp_port": udp_port, "node_ip": "127.0.0.1"},
         "keys": {api_key: api_secret},
         "logging": {"level": "warn"},
     }
+    if redis_address is not None:
+        config["redis"] = {"address": redis_address}
+    if webhook_urls:
+        config["webhook"] = {"api_key": api_key, "urls": list(webhook_urls)}
     log_path = folder / "livekit-server.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(

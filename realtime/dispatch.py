@@ -13,6 +13,7 @@ import aiohttp
 from livekit import api
 from livekit.protocol import agent as agent_proto
 from livekit.protocol.agent_dispatch import AgentDispatch
+from livekit.protocol.room import RoomEgress
 
 from realtime.errors import DispatchError, LiveKitConfigError, LiveKitUnavailableError
 from realtime.identity import AGENT_NAME, ANALYST_NAME
@@ -32,8 +33,16 @@ class Dispatched:
 
 
 @asynccontextmanager
-async def livekit_api(url: str, api_key: str, api_secret: str) -> AsyncIterator[api.LiveKitAPI]:
+async def livekit_api(
+    url: str, api_key: str, api_secret: str, *, read_timeout_s: float = _TIMEOUT_S
+) -> AsyncIterator[api.LiveKitAPI]:
     """The server API, with its failures mapped.
+
+    Args:
+        url: Of the server.
+        api_key: Its key.
+        api_secret: The key's secret.
+        read_timeout_s: How long an answer may take.
 
     Raises:
         LiveKitConfigError: the address is none.
@@ -44,7 +53,7 @@ async def livekit_api(url: str, api_key: str, api_secret: str) -> AsyncIterator[
             f"LIVEKIT_URL: {url!r} is no address; it should look like wss://HOST or ws://HOST:7880"
         )
     # Not a timeout of the whole: that one could not be told from a timeout of the caller's own.
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT_S, sock_read=_TIMEOUT_S)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT_S, sock_read=read_timeout_s)
     try:
         async with api.LiveKitAPI(url, api_key, api_secret, timeout=timeout) as client:
             yield client
@@ -55,10 +64,11 @@ async def livekit_api(url: str, api_key: str, api_secret: str) -> AsyncIterator[
     except api.TwirpError as exc:
         if exc.status in {401, 403}:
             raise LiveKitUnavailableError(
-                f"LIVEKIT_API_KEY and LIVEKIT_API_SECRET: the server at {url} refuses them"
+                f"LIVEKIT_API_KEY and LIVEKIT_API_SECRET: the server at {url} refuses them",
+                code=exc.code,
             ) from None
         raise LiveKitUnavailableError(
-            f"the LiveKit server at {url} answered {exc.code} ({exc.status})"
+            f"the LiveKit server at {url} answered {exc.code} ({exc.status})", code=exc.code
         ) from None
 
 
@@ -81,6 +91,7 @@ async def dispatch(
     metadata: str = "",
     wait_s: float = 6.0,
     n_tries: int = 3,
+    room_egress: RoomEgress | None = None,
 ) -> Dispatched:
     """Send the observer, or another agent, into a room; a room that is not there is created.
 
@@ -94,6 +105,7 @@ async def dispatch(
         metadata: Of its job.
         wait_s: How long a job may stay without a worker before it counts as dropped.
         n_tries: How often the job is offered.
+        room_egress: What LiveKit records by itself in a room that is created here.
 
     Raises:
         DispatchError: no worker took the job; the dispatch is withdrawn.
@@ -104,6 +116,8 @@ async def dispatch(
         for earlier in await observer_dispatches(client, room_name, agent_name):
             if _runs(earlier):
                 return Dispatched(dispatch_id=earlier.id, already_there=True)
+    elif room_egress is not None:
+        await client.room.create_room(api.CreateRoomRequest(name=room_name, egress=room_egress))
     for _ in range(n_tries):
         made = await client.agent_dispatch.create_dispatch(
             api.CreateAgentDispatchRequest(agent_name=agent_name, room=room_name, metadata=metadata)

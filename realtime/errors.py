@@ -30,7 +30,16 @@ class LiveKitConfigError(RealtimeError):
 
 
 class LiveKitUnavailableError(RealtimeError):
-    """The LiveKit server cannot be reached, or it refuses the keys."""
+    """The LiveKit server cannot be reached, or it refuses the keys or the request.
+
+    Args:
+        message: For a person.
+        code: The server's own word for it, such as "not_found"; "unavailable" without an answer.
+    """
+
+    def __init__(self, message: str, *, code: str = "unavailable") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class DispatchError(RealtimeError):

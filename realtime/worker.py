@@ -8,10 +8,13 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
+from livekit import api
 from livekit.agents import (
     AgentServer,
     AutoSubscribe,
@@ -23,10 +26,15 @@ from livekit.agents import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from realtime.clock import CallClock
-from realtime.identity import AGENT_NAME, observer_identity
+from realtime.dispatch import livekit_api
+from realtime.egress import READ_TIMEOUT_S, EgressControl
+from realtime.egress_requests import EgressOptions
+from realtime.errors import RealtimeError
+from realtime.identity import AGENT_NAME, OUR_AGENTS, observer_identity
 from realtime.inference import METHOD, MODELS_DIR_VARIABLE, register_runner
 from realtime.language_process import register_language
 from realtime.ledger import CallLedger
+from realtime.lister import Lister, ask_server
 from realtime.live_recogniser import BUILT_IN
 from realtime.observer import RoomObserver, call_start
 from realtime.plugins import PluginRecogniser, load_plugin
@@ -58,9 +66,13 @@ _LEDGER = "ledger"
 _PUMP = "pump"
 _RECOGNISER = "recogniser"
 _SECOND_AGENT = "second agent"
+_EGRESS = "egress"
 # How often the spool is searched for recordings that a dead job or a full store left there.
 _SWEEP_S = 60.0
 _FORGET_EVERY_S = 3600.0
+# How often rows, LiveKit's list of recordings and the object store are laid side by side.
+_LOOK_S = 300.0
+_LOOK_BACK = timedelta(hours=24)  # what LiveKit remembers of an egress that ended
 # The load of a worker is how many of its rooms are taken. By processor load, the default, a busy
 # neighbour on the machine would leave a room unobserved; too much work is counted as gaps.
 _FULL = 0.999
@@ -87,7 +99,8 @@ class ObserverConfig:
     signing_secret: str | None = field(repr=False)
     webhook_url: str | None = field(repr=False)
     webhook_secret: str | None = field(repr=False)
-    record: bool
+    recorder: Literal["builtin", "egress", "none"]
+    egress: EgressOptions
     max_rooms: int
     http_port: int
     live_stt: str = BUILT_IN
@@ -113,6 +126,15 @@ class ObserverConfig:
             supervisors=self.supervisors,
             roles=self.roles,
             signing_secret=self.signing_secret,
+        )
+
+    def livekit(self) -> AbstractAsyncContextManager[api.LiveKitAPI]:
+        """The server API, with the patience that requests to Egress need."""
+        return livekit_api(
+            self.livekit_url,
+            self.livekit_api_key,
+            self.livekit_api_secret,
+            read_timeout_s=READ_TIMEOUT_S,
         )
 
     def objects(self) -> ObjectStore:
@@ -213,7 +235,7 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
         vad=context.proc.userdata[_VAD],
         recogniser=recogniser,
         ledger=ledger,
-        objects=config.objects() if config.record else None,
+        objects=config.objects() if config.recorder == "builtin" else None,
         spool_dir=config.spool_dir,
         roster=roster,
         records=room_records(
@@ -232,7 +254,13 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
     context.proc.userdata[_OBSERVER] = observer
     context.proc.userdata[_LEDGER] = ledger
     ledger.start()
+    egress = _egress_control(config, context, clock, database, ledger)
+    if egress is not None:
+        context.proc.userdata[_EGRESS] = egress
+        egress.attach()
     await observer.start(lambda: context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY))
+    if egress is not None:
+        egress.begin()
     log.info("observing", extra={"room_sid": room.sid})
     if config.records.enabled and config.records.to_agent is not None:
         context.proc.userdata[_SECOND_AGENT] = asyncio.create_task(
@@ -253,8 +281,33 @@ def _recogniser(config: ObserverConfig, context: JobContext) -> SharedRecogniser
     return PluginRecogniser(load_plugin(config.live_stt))
 
 
+def _egress_control(
+    config: ObserverConfig,
+    context: JobContext,
+    clock: CallClock,
+    database: Database,
+    ledger: CallLedger,
+) -> EgressControl | None:
+    if config.recorder != "egress":
+        return None
+    return EgressControl(
+        api_factory=config.livekit,
+        room=context.room,
+        room_sid=context.job.room.sid,
+        room_name=context.job.room.name,
+        clock=clock,
+        database=database,
+        ledger=ledger,
+        options=config.egress,
+        own_prefix=OUR_AGENTS,
+    )
+
+
 async def leave_room(context: JobContext) -> None:
     """The session ends, and the room is still connected: say and write what is left."""
+    egress: EgressControl | None = context.proc.userdata.pop(_EGRESS, None)
+    if egress is not None:
+        await egress.close()
     sending: asyncio.Task[None] | None = context.proc.userdata.pop(_SECOND_AGENT, None)
     if sending is not None:
         sending.cancel()
@@ -297,7 +350,10 @@ class ObserverWorker:
             loop.add_signal_handler(number, self._stopping.set)
         if on_registered is not None:
             self._server.on("worker_registered", lambda *_: on_registered())
-        tasks = [asyncio.create_task(self._sweep_forever(), name="spool-sweep")]
+        tasks = [
+            asyncio.create_task(self._sweep_forever(), name="spool-sweep"),
+            asyncio.create_task(self._look_forever(), name="recordings-lister"),
+        ]
         if self._config.records.to_database:
             tasks.append(asyncio.create_task(self._forget_forever(), name="record-retention"))
         if self._config.webhook_url is not None:
@@ -349,7 +405,8 @@ class ObserverWorker:
             await asyncio.sleep(_FORGET_EVERY_S)
 
     async def _sweep_forever(self) -> None:
-        if not self._config.record:
+        # What was recorded before the recorder was switched is put away all the same.
+        if self._config.recorder != "builtin" and not self._config.spool_dir.exists():
             return
         objects = self._config.objects()
         database = await asyncio.to_thread(self._config.database)
@@ -366,3 +423,27 @@ class ObserverWorker:
             except (StorageError, OSError) as exc:
                 log.error("the spool cannot be emptied", extra={"error": type(exc).__name__})
             await asyncio.sleep(_SWEEP_S)
+
+    async def _look_forever(self) -> None:
+        """Find what webhooks missed of Egress's recordings."""
+        if self._config.recorder != "egress":
+            return
+        database = await asyncio.to_thread(self._config.database)
+        lister = Lister(database, self._config.objects(), self._config.egress)
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            try:
+                async with self._config.livekit() as client:
+                    server = await ask_server(client)
+                since = datetime.now(UTC) - _LOOK_BACK
+                listed = await asyncio.to_thread(lister.look, server, since=since)
+            except (StorageError, RealtimeError) as exc:
+                log.error("recordings cannot be listed", extra={"error": type(exc).__name__})
+                continue
+            if listed.n_news:
+                log.info("webhooks missed some recordings", extra={"count": listed.n_news})
+            if listed.oddities:
+                log.warning(
+                    "something is wrong with recordings; `earmark recordings reconcile` says what",
+                    extra={"count": len(listed.oddities)},
+                )

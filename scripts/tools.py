@@ -1,4 +1,4 @@
-"""Find or build the servers that the demo and the tests need: livekit-server and versitygw.
+"""Find or build the servers that the demo and the tests need, and the tests' peer of Egress.
 
 Usage:
   python3 scripts/tools.py ensure NAME...   build what is missing; prints each path
@@ -11,6 +11,7 @@ Runs before anything is installed, so it needs nothing but Python.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -20,20 +21,22 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+_ROOT = Path(__file__).resolve().parents[1]
 _HEARTBEAT_S = 15
 _BUILD_TIMEOUT_S = 30 * 60
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A server that `go install` builds."""
+    """A program that Go builds: a released one by `go install`, one of ours from its folder."""
 
     name: str
-    package: str
+    package: str  # "" for one of ours
     version: str  # pinned: later livekit-server releases cannot be built by `go install`
     binary: str  # what `go install` names it
     variable: str  # names a binary of one's own
     takes: str
+    folder: str = ""  # of our own source, from the repository's root
 
 
 TOOLS = {
@@ -54,6 +57,15 @@ TOOLS = {
             "versitygw",
             "VERSITYGW_BIN",
             "about three minutes",
+        ),
+        Tool(
+            "egress-peer",
+            "",
+            "",  # its source decides
+            "egress-peer",
+            "EGRESS_PEER_BIN",
+            "about a minute",
+            folder="tests/servers/egress_peer",
         ),
     )
 }
@@ -91,14 +103,22 @@ def ensure_tool(name: str) -> Path:
 
 def _built(tool: Tool) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "earmark" / "tools" / f"{tool.name}-{tool.version.lstrip('v')}" / tool.name
+    version = tool.version.lstrip("v") or _source_hash(tool)
+    return cache / "earmark" / "tools" / f"{tool.name}-{version}" / tool.name
+
+
+def _source_hash(tool: Tool) -> str:
+    digest = hashlib.sha256()
+    for path in sorted((_ROOT / tool.folder).iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
 
 
 def _build(tool: Tool) -> Path:
     if shutil.which("go") is None:
         raise ToolMissingError(
-            f"{tool.name}: not on PATH, and there is no Go to build it; install {tool.name} "
-            f"{tool.version} or Go 1.24 or newer"
+            f"{tool.name}: not on PATH, and there is no Go to build it; install "
+            f"{f'{tool.name} {tool.version} or ' if tool.package else ''}Go 1.26 or newer"
         )
     target = _built(tool)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -106,21 +126,29 @@ def _build(tool: Tool) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two builds at once would only take twice as long
         if target.is_file():
             return target
-        _say(f"{tool.name} {tool.version}: building it with Go, {tool.takes} the first time")
+        named = f"{tool.name} {tool.version}".strip()
+        _say(f"{named}: building it with Go, {tool.takes} the first time")
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            _go_install(tool, Path(scratch))
+            _go_build(tool, Path(scratch))
             (Path(scratch) / tool.binary).rename(target)
     _say(f"{tool.name}: built, kept as {target}")
     return target
 
 
-def _go_install(tool: Tool, folder: Path) -> None:
+def _go_build(tool: Tool, folder: Path) -> None:
+    if tool.package:
+        command = ["go", "install", f"{tool.package}@{tool.version}"]
+        variables = {"GOBIN": str(folder), "GOFLAGS": "-mod=mod"}
+    else:
+        command = ["go", "build", "-o", str(folder / tool.binary), "."]
+        variables = {"GOFLAGS": "-mod=readonly"}
     log_path = folder / "build.log"
     started_s = time.monotonic()
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            ["go", "install", f"{tool.package}@{tool.version}"],
-            env={**os.environ, "GOBIN": str(folder), "GOFLAGS": "-mod=mod"},
+            command,
+            cwd=_ROOT / tool.folder,
+            env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

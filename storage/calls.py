@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
 
 from rules.types import Role
 from storage.tables import CALLS, PARTICIPANTS
-from storage.upsert import upsert
+from storage.upsert import insert_if_new, upsert
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,28 @@ def save_call(connection: Connection, call: Call) -> None:
         "observer_joined_s": call.observer_joined_s,
     }
     upsert(connection, CALLS, row, keep=("rulebook_fingerprint",), earliest=("observer_joined_s",))
+
+
+def note_call(connection: Connection, call: Call) -> None:
+    """Insert a call that nobody observes; one that is known stays as it is."""
+    row = {each.name: getattr(call, each.name) for each in fields(Call)}
+    insert_if_new(connection, CALLS, row)
+
+
+def end_unobserved_call(connection: Connection, room_sid: str, ended_at: datetime) -> None:
+    """Note the end of a call that nobody observes.
+
+    Of an observed one the observer tells the end: that it did not would be hidden otherwise.
+    """
+    connection.execute(
+        update(CALLS)
+        .where(
+            CALLS.c.room_sid == room_sid,
+            CALLS.c.observer_joined_s.is_(None),
+            CALLS.c.ended_at.is_(None),
+        )
+        .values(ended_at=ended_at)
+    )
 
 
 def end_call(connection: Connection, room_sid: str, ended_at: datetime) -> bool:

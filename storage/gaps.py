@@ -14,13 +14,14 @@ from storage.upsert import upsert
 
 
 class GapKind(StrEnum):
-    """Why something was not heard."""
+    """Why something was not heard, or not recorded."""
 
     DEAF_TRACK = "deaf_track"  # subscribed, but no frames came
     ENCRYPTED = "encrypted"  # end to end, without the key
     OVERLOAD = "overload"  # audio was dropped to keep up
     OBSERVER_LOST = "observer_lost"  # the observer died or was cut off
     LATE_JOIN = "late_join"  # the observer came after the call began
+    NOT_RECORDED = "not_recorded"  # Egress did not take the track, whether it was heard or not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

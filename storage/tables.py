@@ -7,6 +7,7 @@ where the call's own row could not be written, and recordings turn up of calls n
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Double,
@@ -204,4 +205,45 @@ RECORDS = Table(
     Column("at_s", Double, nullable=False),
     Column("recorded_at", UtcDateTime, nullable=False, index=True),
     Column("metadata", JsonColumn, nullable=False),
+)
+
+# Who asks for a track's recording writes here first, so that no track is recorded twice.
+EGRESS_CLAIMS = Table(
+    "egress_claims",
+    METADATA,
+    Column("room_sid", Text, primary_key=True),
+    Column("track_id", Text, primary_key=True),
+    Column("room_name", Text, nullable=False),
+    Column("identity", Text, nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+    Column("lease_until", UtcDateTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("egress_id", Text),
+    Column("gave_up_at", UtcDateTime),
+    Column("reason", Text),
+)
+
+EGRESSES = Table(
+    "egresses",
+    METADATA,
+    Column("egress_id", Text, primary_key=True),
+    Column("room_sid", Text, nullable=False, index=True),
+    Column("room_name", Text, nullable=False),
+    Column("track_id", Text),
+    Column("status", Text, nullable=False),
+    Column("error_code", Integer),
+    Column("object_key", Text),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("duration_s", Double),
+    Column("size_bytes", BigInteger),
+    Column("updated_at", UtcDateTime, nullable=False, index=True),
+    Column("problem", Text),
+)
+
+WEBHOOK_EVENTS = Table(
+    "webhook_events",
+    METADATA,
+    Column("event_id", Text, primary_key=True),
+    Column("received_at", UtcDateTime, nullable=False, index=True),
 )

@@ -33,7 +33,7 @@ RUN_ONCE = {
     "migrate": "brings the schema up to date and ends",
     "audit": "audits and ends",
 }
-OURS = {"bucket", "migrate", "observe", "audit"}
+OURS = {"bucket", "migrate", "observe", "webhooks", "audit"}
 SECRET = re.compile(r"SECRET|PASSWORD|KEY")
 
 
@@ -126,7 +126,7 @@ def test_our_services_are_confined() -> None:
 def test_stores_are_inside() -> None:
     """Databases and recordings publish no port and are on no network with a way out."""
     assert loaded(INFRA / "compose.yaml")["networks"]["inside"]["internal"] is True
-    for name in ("postgres", "s3", "redis", "audit"):
+    for name in ("postgres", "s3", "redis", "webhooks", "audit"):
         assert SERVICES[name]["networks"] == ["inside"]
         assert "ports" not in SERVICES[name]
 
@@ -142,6 +142,17 @@ def test_egress_holds_its_own_account() -> None:
     assert config["redis"] == loaded(INFRA / "livekit.yaml")["redis"]
     health = SERVICES["egress"]["healthcheck"]["test"][-1]
     assert f":{config['health_port']}/" in health
+
+
+def test_webhooks_reach_the_receiver() -> None:
+    """LiveKit posts to the service that takes webhooks in, signed by a key that this one knows."""
+    command = SERVICES["webhooks"]["command"]
+    assert command[:2] == ["webhooks", "serve"]
+    port = command[command.index("--port") + 1]
+    assert loaded(INFRA / "livekit.yaml")["webhook"]["urls"] == [f"http://webhooks:{port}/"]
+    signs = environment_of("livekit")["LIVEKIT_WEBHOOK_API_KEY"]
+    assert signs == environment_of("webhooks")["LIVEKIT_API_KEY"]
+    assert set(SERVICES["livekit"]["networks"]) & set(SERVICES["webhooks"]["networks"])
 
 
 def test_image() -> None:
@@ -192,7 +203,10 @@ def livekit_process(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             [str(binary), "--config", str(path)],
-            env={"LIVEKIT_KEYS": keys, "NODE_IP": "127.0.0.1", "PATH": ""},
+            env={
+                "LIVEKIT_KEYS": keys, "LIVEKIT_WEBHOOK_API_KEY": "key",
+                "NODE_IP": "127.0.0.1", "PATH": "",
+            },
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:

@@ -13,7 +13,7 @@ from rich.console import Console
 from earmark.errors import ServiceMissingError
 from earmark.logs import setup_logging
 from earmark.settings import Settings, load_settings
-from earmark.wiring import RULES_OPTION, livekit_access, rule_paths
+from earmark.wiring import RULES_OPTION, egress_options, livekit_access, rule_paths
 
 
 @click.command
@@ -75,7 +75,8 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
         signing_secret=_secret(settings, "signing_secret"),
         webhook_url=settings.webhook_url,
         webhook_secret=_secret(settings, "webhook_secret"),
-        record=settings.record,
+        recorder=settings.recorder.value,
+        egress=egress_options(settings),
         max_rooms=settings.max_rooms,
         live_stt=settings.live_stt,
         http_port=port,
@@ -90,7 +91,7 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
             load_plugin(config.live_stt)
         config.embedder(rulebook)
         config.database().close()
-        if config.record:
+        if config.recorder != "none":
             config.objects().check()
         asyncio.run(check_livekit(access.url, access.api_key, access.api_secret))
     if config.signing_secret is None:

@@ -207,6 +207,9 @@ def test_library_that_cannot_be_loaded(doctor: Doctor, monkeypatch: pytest.Monke
             "24 random bytes",
             id="secret-short",
         ),
+        pytest.param(
+            {"EARMARK_RECORDER": "egress"}, "recorder", "EARMARK_OBJECTS_URL", id="egress-no-bucket"
+        ),
         pytest.param({"EARMARK_DATA_DIR": "/dev/null"}, "recorder", "EARMARK_DATA_DIR", id="spool"),
     ],
 )
@@ -352,7 +355,7 @@ def test_settings(doctor: Doctor, tmp_path: Path) -> None:
         "webhook_url": ("https://hooks.example", "environment"),
         "rules": (f"a.yaml{os.pathsep}b", "environment"),
         "max_rooms": ("3", "earmark.toml"),
-        "record": ("True", "default"),
+        "recorder": ("builtin", "default"),
     }.items()
     code, out, _ = doctor("--settings")
     assert code == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from earmark.errors import BadInputError
-from earmark.settings import Settings, load_settings
+from earmark.settings import Recorder, Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +100,30 @@ def test_lists_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
             id="webhook-without-scheme",
         ),
         pytest.param({}, "max_rooms = \n", "earmark.toml: not valid TOML", id="not-toml"),
+        pytest.param(
+            {"EARMARK_RECORDER": "egress", "EARMARK_RECORD": "false"},
+            "",
+            "setting : Value error, record and recorder say different things",
+            id="older-name-contradicts",
+        ),
+        pytest.param(
+            {"EARMARK_EGRESS_FILEPATH": "recordings/{room_name}/{track_id}.ogg"},
+            "",
+            "setting egress_filepath: Value error, {room_name} may not stand in it",
+            id="names-in-keys",
+        ),
+        pytest.param(
+            {"EARMARK_EGRESS_FILEPATH": "calls/{room_id}/{track_id}.ogg"},
+            "",
+            "setting egress_filepath: Value error, must look like recordings/FOLDER/NAME.ogg",
+            id="where-no-audit-looks",
+        ),
+        pytest.param(
+            {"EARMARK_EGRESS_FILEPATH": "recordings/{day}/{room_id}.ogg"},
+            "",
+            "setting egress_filepath: Value error, needs {room_id} and {track_id}",
+            id="one-file-for-all-tracks",
+        ),
     ],
 )
 def test_mistakes(
@@ -133,3 +157,25 @@ def test_secrets_stay_out_of_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARMARK_SIGNING_SECRET", "whsec_hushhush")
     assert "hush" not in repr(load_settings())
     assert "hush" not in str(Settings(signing_secret="whsec_hushhush").model_dump())
+
+
+@pytest.mark.parametrize(
+    ("variables", "recorder"),
+    [
+        pytest.param({}, Recorder.BUILTIN, id="default"),
+        pytest.param({"EARMARK_RECORDER": "egress"}, Recorder.EGRESS, id="egress"),
+        pytest.param({"EARMARK_RECORD": "false"}, Recorder.NONE, id="older-name-off"),
+        pytest.param({"EARMARK_RECORD": "true"}, Recorder.BUILTIN, id="older-name-on"),
+        pytest.param({"EARMARK_RECORD": ""}, Recorder.BUILTIN, id="older-name-empty"),
+        pytest.param(
+            {"EARMARK_RECORD": "false", "EARMARK_RECORDER": "none"}, Recorder.NONE, id="both"
+        ),
+    ],
+)
+def test_recorder(
+    variables: dict[str, str], recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The older name still works."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().recorder is recorder

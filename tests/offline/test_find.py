@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +14,10 @@ from offline.errors import NothingToAuditError, SpeakerNamesError
 from offline.files import find_files
 from offline.find import Calls, Finder
 from speech.errors import AudioError
+from storage.calls import Call, note_call
 from storage.database import Database, open_database
+from storage.egress_claims import claim_track
+from storage.egresses import Egress, EgressStatus, save_egress
 from storage.objects import ObjectStore
 from tests.offline.builders import DAY, STARTED_AT, demo_sound, store_call, write_wav
 
@@ -106,3 +111,49 @@ def test_an_unreadable_manifest_is_a_recording_that_cannot_be_used(
         ("RM_9", ["manifest_unreadable"])
     ]
     assert found.unreadable == ("recordings/loose.json",)
+
+
+def test_recordings_by_egress(database: Database, objects: ObjectStore) -> None:
+    """The webhook's row has the file's own time, the manifest says whose it is."""
+    key = "recordings/2026-03-01/RM_1/TR_1.ogg"
+    began_at = STARTED_AT + timedelta(seconds=2)
+    told = Egress(
+        egress_id="EG_1", room_sid="RM_1", room_name="ward", track_id="TR_1",
+        status=EgressStatus.COMPLETE, updated_at=began_at, object_key=key, started_at=began_at,
+        ended_at=began_at + timedelta(seconds=5), duration_s=5.0, size_bytes=4,
+    )  # fmt: skip
+    manifest = {
+        "egress_id": "EG_1", "room_id": "RM_1", "room_name": "ward", "track_id": "TR_1",
+        "publisher_identity": "carl", "track_source": "microphone",
+        "started_at": int(STARTED_AT.timestamp()) * 10**9,
+        "ended_at": int(STARTED_AT.timestamp() + 9) * 10**9,
+        "files": [{"filename": key}],
+    }  # fmt: skip
+    objects.put_bytes(key, b"1234", content_type="audio/ogg")
+    objects.put_bytes(
+        "recordings/2026-03-01/RM_1/EG_1.json", json.dumps(manifest).encode(), content_type="a/b"
+    )
+    with database.begin() as connection:
+        note_call(
+            connection,
+            Call(room_sid="RM_1", room_name="ward", source="livekit", created_at=STARTED_AT),
+        )
+        save_egress(connection, told)
+    (call,) = Finder(database, objects).by_name("RM_1").calls
+    (source,) = call.sources
+    assert (source.speakers, source.duration_s, source.clock.offset_s) == (("carl",), 5.0, 2.0)
+    assert call.egresses == (told,)
+    objects.put_bytes(key, b"123", content_type="audio/ogg")
+    (call,) = Finder(database, objects).by_name("RM_1").calls
+    assert call.egresses == (replace(told, problem="size_differs"),)
+
+
+def test_call_of_which_there_is_only_a_claim(database: Database, objects: ObjectStore) -> None:
+    """A call whose every recording failed is found, and is not clean."""
+    with database.begin() as connection:
+        claim_track(
+            connection, room_sid="RM_7", track_id="TR_1", room_name="ward", identity="carl",
+            now=STARTED_AT,
+        )  # fmt: skip
+    (call,) = Finder(database, objects).by_name("RM_7").calls
+    assert [claim.identity for claim in call.claims] == ["carl"]

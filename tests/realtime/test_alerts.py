@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from realtime.alerts import envelope, open_envelope
+from realtime.alerts import envelope
+from realtime.envelope import unseal
 from tests.realtime.builders import SECRET, alert, hit
 
 
 def test_envelope_is_authentic() -> None:
     """Whoever has the secret reads the payload that was sent."""
-    assert open_envelope(envelope(alert(), SECRET), SECRET) == alert().payload()
+    assert unseal(envelope(alert(), SECRET), SECRET) == alert().payload()
 
 
 def _altered(key: str, value: object) -> bytes:
@@ -35,7 +36,7 @@ def _altered(key: str, value: object) -> bytes:
 )
 def test_envelope_that_is_not_authentic(data: bytes) -> None:
     """A message that was forged, altered, replayed late or left unsigned is none."""
-    assert open_envelope(data, SECRET) is None
+    assert unseal(data, SECRET) is None
 
 
 def test_payload_names_nobody() -> None:

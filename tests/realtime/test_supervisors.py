@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
-from realtime.alerts import ALERT, TOPIC, UPDATE, open_envelope
+from realtime.alerts import ALERT, TOPIC, UPDATE
+from realtime.envelope import unseal
 from realtime.supervisors import SupervisorSink
 from rules.types import HitState
 from tests.realtime.builders import SECRET, alert, hit
@@ -27,7 +28,7 @@ class Room:
         """Note a data message, or fail as a closed room does."""
         if self.fails:
             raise RuntimeError("room closed")
-        opened = open_envelope(payload, SECRET)
+        opened = unseal(payload, SECRET)
         assert opened is not None
         assert topic == TOPIC
         assert reliable
