@@ -128,6 +128,11 @@ class CodeListener:
             return self._spent(memory, found, speaker, at_s)
         return CodeMemory(spent=memory.spent, past=memory.run), ()
 
+    def on_name(self, memory: CodeMemory, first: int) -> CodeMemory:
+        """Learn that the words from an ordinal on name a code: the letters of "C V V" are none."""
+        run = tuple(said for said in memory.run if said.ordinal < first)
+        return memory if len(run) == len(memory.run) else memory._replace(run=run, aside=())
+
     def on_label(
         self, memory: CodeMemory, speaker: str | None, at_s: float, label: Topics
     ) -> tuple[CodeMemory, tuple[Entity, ...]]:

@@ -25,7 +25,8 @@ sorry about that|and after that|after that|then there's|then there is|and then t
 _CORRECTIONS = """i mean|make that|no make that|sorry make that|or rather|i meant|my mistake
 let me start again|let me start over|let me try again|let me try that again|let me repeat that
 let me say that again|start again|start over|strike that|forget that|not that|that's wrong
-that is wrong|i misread that|i misspoke|i said that wrong|from the top|from the beginning"""
+that is wrong|i misread that|i misspoke|i said that wrong|from the top|from the beginning
+scratch that last bit|scratch that last part|not that last bit|that last bit is wrong"""
 # Words with which somebody goes on behind a correction: "no, it's five".
 RESUMING = frozenset(
     {"it's", "its", "it", "is", "that's", "that", "the", "should", "be", "was", "i", "meant"}

@@ -265,7 +265,8 @@ class NumberListener:
             return memory, ()
         run = memory.fragments[-1]
         n_digits = sum(_MULTIPLYING.get(token.kind) or len(token.value) for token in run)
-        judgement = self._judge(NumberMemory(run=run, n_digits=n_digits), label, Moment.CLOSED)
+        last = NumberMemory(run=run, n_digits=n_digits, fragments=memory.fragments[:-1])
+        judgement = self._judge(last, label, Moment.CLOSED)
         if judgement is None:
             return memory, ()
         return EMPTY, (judgement.entity(speaker, at_s),)
@@ -332,6 +333,12 @@ def _is_plain(last: Token, said: SaidWord) -> bool:
     return said.form.opens_number and last.kind is not Kind.CORRECTION
 
 
+def _without_oh(fragment: tuple[Token, ...]) -> tuple[Token, ...]:
+    """A fragment without an interjection at its end: "four seven three, oh, the kettle …"."""
+    apart = len(fragment) > 1 and fragment[-1].kind is Kind.OH and fragment[-2].comma
+    return fragment[:-1] if apart else fragment
+
+
 def _unmerged(run: Sequence[Token]) -> Iterator[int]:
     """Where "ninety four" may be 90 and 4."""
     for i, (token, following) in enumerate(pairwise(run)):
@@ -385,7 +392,7 @@ def _possible(
         near = tokens[0].ordinal - fragment[-1].ordinal <= FRAGMENT_GAP_WORDS
         if not near or tokens[0].start_s - fragment[-1].end_s > FORGET_S:
             return
-        tokens = (*fragment, tokens[0]._replace(paused=True), *tokens[1:])
+        tokens = (*_without_oh(fragment), tokens[0]._replace(paused=True), *tokens[1:])
         if len(tokens) > MAX_TOKENS:
             return
         digits = read(tokens).digits

@@ -50,7 +50,8 @@ _CODES: Mapping[Topic, str] = MappingProxyType(
         code on the back|number on the back|digits on the back|three digits on the back
         3 digits on the back|three digit code|3 digit code|three digit number on the back
         code on the front|four digits on the front|csc|cid|three on the back
-three numbers on the back
+three numbers on the back|digits on the reverse|code on the reverse|numbers on the reverse
+code of security|security number
 three little numbers on the back|last three on the back|little number on the back|card's code""",
         Topic.EXPIRY: """expiry|expiry date|expiration|expiration date|expires|expiring|exp date
         exp|valid until|valid through|valid thru|good through|good thru|card expires|expires on
@@ -61,12 +62,14 @@ three little numbers on the back|last three on the back|little number on the bac
         taxpayer identification number|individual taxpayer identification number""",
         Topic.PASSPORT: "passport|passport number|passport no|passport id",
         Topic.LICENCE: """driver's license|driver's license number|drivers license|driver license
+        license to drive|licence to drive
         drivers license number|driver license number|driver's licence|drivers licence
         driver's licence number|drivers licence number|driving licence|driving licence number
         driving license|driving license number|license number|licence number|license no
         license is|licence is|dl number|d l number|learner's permit|dmv number""",
         Topic.MEDICAL: """medical license|medical license number|medical licence
-        medical licence number|dea|dea number|d e a number|dea registration|dea registration number
+        medical licence number|dea|dea number|d e a number|dea registration
+        d e a registration|dea registration number
         prescriber number|physician license|physician license number|nursing license number""",
         Topic.ACCOUNT: """account number|account|account no|pay into|paid into|bank details
         account details|bank account|bank account number
@@ -82,7 +85,8 @@ three little numbers on the back|last three on the back|little number on the bac
         number to call|number to reach|best number|home number|work number|office number|dial
         landline|whatsapp|whatsapp number|phone numbers|call me back at|call me back on
         text us at|give me a call at|give us a call at|home phone|work phone|area code|direct line
-direct number|office line|switchboard|pager|voicemail|get disconnected|gets disconnected
+direct number|callback line|phone line|hotline
+office line|switchboard|pager|voicemail|get disconnected|gets disconnected
 get cut off|gets cut off|lose the connection|speed dial|text it to|send a text to|telephone no
 phone no|mobile no|tel no|landline number|daytime number|evening number|emergency contact
 emergency contact number""",
@@ -98,7 +102,7 @@ emergency contact number""",
         Topic.FISCAL: "codice fiscale|fiscal code|italian tax code|italian fiscal code",
         Topic.TFN: "tax file number|tfn|t f n|tax file|tfn number",
         Topic.NRIC: """nric|n r i c|nric number|fin number|fin|f i n|singapore id
-        identity card number|nric or fin""",
+        identity card number|nric or fin|fin card|nric card""",
         Topic.IBAN: "iban|iban number|i b a n|i ban|international bank account number|iban is",
         Topic.BIRTH: """date of birth|birth date|birthdate|birthday|born|born on|dob|d o b
         was born|birth""",
@@ -277,6 +281,7 @@ class Talk:
 _WITH_LAST_FOUR = frozenset({Topic.SSN, Topic.SSN_LAST4})
 _OTHERS = frozenset({Topic.OTHER, Topic.THING})
 _LABEL_STARTS = frozenset({"is", "that's", "that", "it's", "was", "as", "for", "are", "which"})
+_DETERMINERS = frozenset({"the", "my", "your", "his", "her", "their", "our", "a", "an"})
 _LABEL_WORDS = _LABEL_STARTS | {
     *("the", "my", "your", "his", "her", "their", "our", "a", "an", "this", "on", "of", "i"),
     *("have", "you", "just", "also", "new", "old", "current", "full", "be", "would", "should"),
@@ -294,7 +299,9 @@ def is_label(words: Sequence[str]) -> bool:
     """
     if not 0 < len(words) <= MAX_LABEL_WORDS or words[0] not in _LABEL_STARTS:
         return False
-    return all(word in _LABEL_WORDS for word in words[:-1])
+    *before, last = words
+    named = last in _LABEL_WORDS or (bool(before) and before[-1] in _DETERMINERS)
+    return named and all(word in _LABEL_WORDS for word in before)
 
 
 class Label:

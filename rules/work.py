@@ -109,24 +109,27 @@ class Work:
             recent.append(said)
             if self._tree.first_speech_s is None or start_s < self._tree.first_speech_s:
                 self._tree.first_speech_s = start_s
+            is_name = False  # the last letter of "C V V"
             if matches:
                 topical = [m for m in matches if m.pattern.owner == TOPIC_OWNER]
                 mark = mark_of(topical, word.span.end_s)
                 if mark is not None:
                     mark = talk.named(mark)
                     memory.marks = talk.own = marked(memory.marks, mark)
-                    self._label(memory, speaker, mark)
+                    self._label(memory, said, mark, talk)
+                    is_name = mark.first < ordinal
+                    memory.codes = self._compiled.codes.on_name(memory.codes, mark.first)
                 if len(topical) < len(matches):
                     self._phrases(memory, speaker, matches)
             if plan.regexes:
                 self._regexes(memory, speaker)
             if memory.is_open or hears_all or not form.opens_nothing:
-                self._listen(memory, said, talk)
+                self._listen(memory, said, talk, is_name=is_name)
             if plan.similar:
                 self._go_on(memory, speaker, said)
         self._behaved(utterance)
 
-    def _listen(self, memory: OpenHearing, said: SaidWord, talk: Talk) -> None:
+    def _listen(self, memory: OpenHearing, said: SaidWord, talk: Talk, *, is_name: bool) -> None:
         """Hear a word for personal data: where a run is open, or one may begin with it."""
         compiled, form = self._compiled, said.form
         found: tuple[Entity, ...] = ()
@@ -143,7 +146,7 @@ class Work:
             read = compiled.written.on_word
             memory.written, more = read(memory.written, said, talk, memory.recent)
             found += more
-        if memory.codes.run or form.opens_announced:
+        if memory.codes.run or (form.opens_announced and not is_name):
             before = before_of(memory.recent)
             memory.codes, more = compiled.codes.on_word(memory.codes, said, talk, before)
             found += more
@@ -156,7 +159,7 @@ class Work:
             self._weigh(memory, found)
         memory.is_open = memory.listens()
 
-    def _label(self, memory: OpenHearing, speaker: str | None, mark: Mark) -> None:
+    def _label(self, memory: OpenHearing, said: SaidWord, mark: Mark, talk: Talk) -> None:
         """Tell what was said before what it was: "…, that's my direct line"."""
         past, fragments = memory.codes.past, memory.numbers.fragments
         last = max(past[-1].ordinal if past else -1, fragments[-1][-1].ordinal if fragments else -1)
@@ -165,12 +168,15 @@ class Work:
         between = memory.places(last + 1, mark.first - 1)
         if not is_label([said.form.bare for said in between]):
             return
-        label, at_s = Label(mark.topic), mark.end_s
-        compiled = self._compiled
-        memory.numbers, found = compiled.numbers.on_label(memory.numbers, speaker, at_s, label)
-        memory.codes, more = compiled.codes.on_label(memory.codes, speaker, at_s, label)
-        if found or more:
-            self._weigh(memory, (*found, *more))
+        label, at_s, speaker = Label(mark.topic), mark.end_s, said.speaker
+        numbers, codes = self._compiled.numbers, self._compiled.codes
+        # What a silence decides comes first, whether somebody told of the silence or not.
+        start_s = said.word.span.start_s
+        memory.numbers, found = numbers.on_silence(memory.numbers, speaker, start_s, talk)
+        memory.numbers, more = numbers.on_label(memory.numbers, speaker, at_s, label)
+        memory.codes, also = codes.on_label(memory.codes, speaker, at_s, label)
+        if found or more or also:
+            self._weigh(memory, (*found, *more, *also))
 
     def _talk(self, memory: OpenHearing, speaker: str | None) -> Talk:
         others: tuple[Mark, ...] = ()

@@ -357,6 +357,9 @@ SENTENCES = st.sampled_from(
         "the first four are 4539, the next four 1488, then 0343, and the last four 6467",
         "we will have you arrested, visa double five triple five 5555 5555 4444 yes",
         "no sorry it was four five three eight, sorry, nine, 1488 0343 6467",
+        "let me see hang on I think five I mean six that's my card",
+        "is the social I have for you",
+        "the c v v one eight three and my phone is oh two oh seven nine four six oh three two one",
     ]
 )
 WORD_GAPS_S = st.sampled_from([0.0, 0.1, 0.3, 1.0, 1.6, 2.5, 5.0, 13.0])

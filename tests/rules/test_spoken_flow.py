@@ -111,6 +111,20 @@ def found_in(engine: Engine, feed_all: Feed, text: str) -> list[Entity]:
             id="i-think-and-for",
         ),
         pytest.param(
+            "the c v v one eight three", [("CREDIT_CARD_CVV", "183")], id="letters-of-a-name"
+        ),
+        pytest.param(
+            "social security number. Four seven three, oh, the kettle's going, one nine, and five "
+            "five two eight",
+            [("US_SSN", "473195528")],
+            id="oh-that-is-no-digit",
+        ),
+        pytest.param(
+            "it's 215, um, 48, and the last four are 6630. That's my full social",
+            [("US_SSN", "215486630")],
+            id="pieces-named-behind",
+        ),
+        pytest.param(
             "expires 05/27, CVV 902", [("CREDIT_CARD_CVV", "902")], id="cvv-is-no-letters"
         ),
     ],

@@ -1,8 +1,8 @@
 """How well spoken identifiers are found, digit for digit.
 
-Three sets: `spoken_ids` was written with the listeners and `spoken_calls` by somebody who had not
-seen them; both were used to improve them. `spoken_held_out` is of a third author, and nobody who
-works on the listeners reads its lines: it is there to measure.
+`spoken_ids` was written with the listeners; `spoken_calls` and `spoken_dialogues` are of people
+who had not seen them, and were used to improve them afterwards. `spoken_held_out` is of two more,
+and is there to measure: whoever works on the listeners leaves its lines unread.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ MIN_EXACT_RATIO = 0.90
 MAX_HARMLESS_FLAGGED_RATIO = 0.03
 
 
-@pytest.mark.parametrize("name", ["spoken_ids", "spoken_calls", "spoken_held_out"])
+@pytest.mark.parametrize(
+    "name", ["spoken_ids", "spoken_calls", "spoken_dialogues", "spoken_held_out"]
+)
 def test_rates(book: Rulebook, name: str) -> None:
     """At least 90 % of identifiers come back digit for digit, at most 3 % of harmless lines do."""
     scanner = Scanner.of(book)
