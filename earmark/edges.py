@@ -72,7 +72,7 @@ def examine(settings: Settings) -> Mapping[str, Look]:
         "executor": _executor,
         "rules": _rules,
         "signing secret": _signing,
-        "webhook": _webhook,
+        "alert targets": _alert_targets,
         "records": _records,
         "analyst": _analyst,
     }
@@ -297,16 +297,33 @@ def _signing(settings: Settings) -> Look:
     )
 
 
-def _webhook(settings: Settings) -> Look:
-    if not settings.webhook_url:
+def _alert_targets(settings: Settings) -> Look:
+    from earmark.alert_wiring import alert_targets, allowed_targets, check_targets
+    from realtime.targets import TargetKind
+
+    targets = alert_targets(settings)
+    if not targets:
         return _default("none: alerts are posted nowhere")
-    where = shown_address(settings.webhook_url)
-    return _secret(
-        settings.webhook_secret,
-        variable="EARMARK_WEBHOOK_SECRET",
-        used=f"{where}, signed; nothing was posted to try it",
-        unused=f"{where}, unsigned: the receiver cannot tell a forged alert from a real one",
+    check_targets(targets, allowed_targets(settings))
+    shown = ", ".join(
+        f"{each.name} ({each.kind}, {shown_address(each.url)}"
+        + (f", {'signed' if each.secrets else 'unsigned'})" if each.kind == "webhook" else ")")
+        for each in targets
     )
+    uses = f"{shown}; nothing was posted to try it, `earmark alerts test TARGET` does"
+    webhooks = [each for each in targets if each.kind is TargetKind.WEBHOOK]
+    how = "`whsec_` and 24 random bytes in base64 (`openssl rand -base64 24`)"
+    for each in webhooks:
+        if any(_n_bytes(secret) < _MIN_SECRET_BYTES for secret in each.secrets):
+            return _broken(f"{each.name} has a short secret", f"give it {how}")
+    unsigned = [each.name for each in webhooks if not each.secrets]
+    if unsigned:
+        return _default(
+            uses,
+            f"give {', '.join(unsigned)} a secret, {how}: without one, the receiver cannot tell a "
+            "forged alert from a real one",
+        )
+    return _ok(uses)
 
 
 def _records(settings: Settings) -> Look:
@@ -339,8 +356,15 @@ def _secret(secret: SecretStr | None, *, variable: str, used: str, unused: str) 
     how = f"set {variable} to `whsec_` and 24 random bytes in base64 (`openssl rand -base64 24`)"
     if secret is None:
         return _default(unused, how)
-    n_bytes = len(b64decode(secret.get_secret_value().removeprefix("whsec_")))
-    return _ok(used) if n_bytes >= _MIN_SECRET_BYTES else _broken("a short secret", how)
+    return (
+        _ok(used)
+        if _n_bytes(secret.get_secret_value()) >= _MIN_SECRET_BYTES
+        else _broken("a short secret", how)
+    )
+
+
+def _n_bytes(secret: str) -> int:
+    return len(b64decode(secret.removeprefix("whsec_")))
 
 
 def _can_be_made(path: Path) -> bool:

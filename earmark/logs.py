@@ -27,7 +27,7 @@ SAFE_KEYS = frozenset({
     "pid", "memory_usage_mb", "memory_limit_mb", "load", "threshold",
     "rule_id",
     "start_s", "end_s",
-    "status", "version", "rtc-version", "agent_name", "runner", "method",
+    "status", "target", "version", "rtc-version", "agent_name", "runner", "method",
 })  # fmt: skip
 
 # Loggers whose message text itself may hold names or addresses: their texts are kept out.

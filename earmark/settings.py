@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
-from base64 import b64decode
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from platformdirs import user_cache_path
 from pydantic import (
@@ -28,7 +28,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from earmark.alert_settings import AlertTarget, check_signing_secret, check_web_address
 from earmark.errors import BadInputError
+from realtime.targets import SHORT_FORM
 from rules.types import Role
 
 SETTINGS_FILE = Path("earmark.toml")
@@ -165,9 +167,22 @@ class Settings(BaseSettings):
     signing_secret: SecretStr | None = Field(
         None, description="Secret that signs data messages, as whsec_ and base64."
     )
-    webhook_url: str | None = Field(None, description="Where alerts are posted.")
+    webhook_url: str | None = Field(
+        None,
+        description="Where alerts are posted: short for one target named `webhook`.",
+    )
     webhook_secret: SecretStr | None = Field(
         None, description="Secret that signs webhooks, as whsec_ and base64."
+    )
+    alert_targets: Annotated[tuple[AlertTarget, ...], NoDecode] = Field(
+        (),
+        description="Targets of alerts, with filters and grouping: tables in `earmark.toml`, or a "
+        "JSON list; see `docs/alerts.md`.",
+    )
+    allow_private_targets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Hosts and networks, such as `pager.internal,10.1.0.0/16`, that alerts may "
+        "reach although they are private, and without TLS; separated by ','.",
     )
     max_rooms: int = Field(20, ge=1, description="Rooms that one worker observes at most.")
     recorder: Recorder = Field(
@@ -228,7 +243,7 @@ class Settings(BaseSettings):
     def _split_paths(cls, value: object) -> object:
         return tuple(value.split(os.pathsep)) if isinstance(value, str) and value else value or ()
 
-    @field_validator("supervisors", "roles", mode="before")
+    @field_validator("supervisors", "roles", "allow_private_targets", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         if isinstance(value, str):
@@ -251,13 +266,36 @@ class Settings(BaseSettings):
     @classmethod
     def _is_signing_secret(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            try:
-                b64decode(value.get_secret_value().removeprefix("whsec_"), validate=True)
-            except ValueError:
-                raise ValueError(
-                    "must be whsec_ and base64, as `openssl rand -base64 24` makes it"
-                ) from None
+            check_signing_secret(value)
         return value
+
+    @field_validator("alert_targets", mode="before")
+    @classmethod
+    def _read_targets(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value) if value.strip() else ()
+        except ValueError:
+            raise ValueError("must be a JSON list of targets; see docs/alerts.md") from None
+
+    @field_validator("allow_private_targets")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        from realtime.guard import Allowed  # httpx: not before it is needed
+
+        if value:
+            Allowed.parse(value)
+        return value
+
+    @model_validator(mode="after")
+    def _name_targets_apart(self) -> Settings:
+        names = [SHORT_FORM] if self.webhook_url is not None else []
+        names += [target.name for target in self.alert_targets]
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise ValueError(f"two alert targets are named {repeated}; deliveries go by the name")
+        return self
 
     @field_validator("roles")
     @classmethod
@@ -273,10 +311,8 @@ class Settings(BaseSettings):
     @field_validator("webhook_url", "records_webhook_url", "analyst_llm_url", "s3_endpoint_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
-        if value is not None and (
-            urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname
-        ):
-            raise ValueError("must be an address like https://HOST/PATH")
+        if value is not None:
+            check_web_address(value)
         return value
 
     @property

@@ -34,6 +34,7 @@ class Alert:
     raised_at: datetime  # UTC
     raised_s: float  # call clock: when the alert left
     is_update: bool = False  # the hit was published before, as a provisional one
+    shadow: bool = False  # of a rule on trial: it is kept, and nobody is told
 
     @property
     def state(self) -> HitState:

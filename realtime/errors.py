@@ -4,6 +4,7 @@ RealtimeError
 ├── LiveKitConfigError       an address or key that cannot be one (exit 2)
 ├── LiveKitUnavailableError  a server that does not answer or refuses the keys (exit 3)
 ├── DispatchError            no observer took the job (exit 3)
+├── TargetRefusedError       an alert target's address that nothing may be sent to (exit 2)
 ├── RecognitionError         a recogniser failed on a piece of speech
 │   └── RecognitionDropped   it was given up, because too much waited or something newer came
 ├── PluginError              a speech-to-text plugin that is missing or cannot be set up (exit 3)
@@ -44,6 +45,12 @@ class LiveKitUnavailableError(RealtimeError):
 
 class DispatchError(RealtimeError):
     """The observer was asked into a room and did not come."""
+
+
+class TargetRefusedError(RealtimeError):
+    """The address of an alert target leads where nothing may be sent to."""
+
+    exit_code = 2
 
 
 class RecognitionError(RealtimeError):

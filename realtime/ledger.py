@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from realtime.alerts import Alert
-from rules.types import HitState, Role
-from storage import calls, gaps, hits, outbox, recordings
+from realtime.routes import Routes
+from rules.types import Role
+from storage import calls, gaps, hits, recordings
 from storage.database import Connection, Database
 from storage.errors import DatabaseUnavailableError, StorageError
 from storage.manifest import Recording
@@ -27,7 +28,6 @@ _MAX_TRIES_WHILE_AWAY = 360  # about an hour: a database that restarts or moves 
 _MAX_WAITING = 2000
 # How long the end of a call waits for a database that is away.
 _CLOSE_TIMEOUT_S = 60.0
-WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +55,8 @@ class CallLedger:
         call_started_at: When the room was created.
         rulebook_fingerprint: The rules in force.
         source: "livekit" or "replay".
-        deliver: Whether alerts are queued for the webhook.
-        on_queued: Called after something was queued, to wake the one who delivers.
+        routes: Who is told of hits; None tells nobody.
+        on_queued: Called after a hit was written, to wake the one who delivers.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class CallLedger:
         call_started_at: datetime,
         rulebook_fingerprint: str,
         source: str,
-        deliver: bool,
+        routes: Routes | None = None,
         on_queued: Callable[[], None] = _nothing,
     ) -> None:
         self._database = database
@@ -77,7 +77,7 @@ class CallLedger:
         self._call_started_at = call_started_at
         self._rulebook_fingerprint = rulebook_fingerprint
         self._source = source
-        self._deliver = deliver
+        self._routes = routes
         self._on_queued = on_queued
         self.on_gap: Callable[[gaps.Gap], None] | None = None  # told of what was not heard
         self._rows: asyncio.Queue[_Row] = asyncio.Queue(_MAX_WAITING)
@@ -160,28 +160,20 @@ class CallLedger:
             self.on_gap(row)
 
     async def publish(self, alert: Alert) -> None:
-        """Write a hit, and with it the delivery of its alert.
-
-        A confirmation brings the row up to date and is delivered to nobody outside: an alert stands
-        until it is taken back. A retraction is delivered, so that nobody is left with a wrong one.
-        """
-        kind = "retraction" if alert.state is HitState.RETRACTED else "alert"
-        is_told = self._deliver and (not alert.is_update or kind == "retraction")
+        """Write a hit, and with it the deliveries of its alert."""
 
         def write(connection: Connection) -> None:
-            hits.save_hit(connection, self._room_sid, alert.hit, recorded_at=alert.raised_at)
-            if is_told:
-                outbox.enqueue(
-                    connection,
-                    room_sid=self._room_sid,
-                    hit_id=alert.hit.id,
-                    target=WEBHOOK,
-                    kind=kind,
-                    payload=alert.payload(),
-                    now=datetime.now(UTC),
-                )
+            hits.save_hit(
+                connection,
+                self._room_sid,
+                alert.hit,
+                recorded_at=alert.raised_at,
+                shadow=alert.shadow,
+            )
+            if self._routes:
+                self._routes.queue(connection, alert)
 
-        self._put(write, "hit", on_written=self._on_queued if is_told else _nothing)
+        self._put(write, "hit", on_written=self._on_queued)
 
     def recording(self, recording: Recording) -> None:
         """A recording was put away. Called from a thread; raises what the database raises."""

@@ -30,6 +30,7 @@ from realtime.dispatch import livekit_api
 from realtime.egress import READ_TIMEOUT_S, EgressControl
 from realtime.egress_requests import EgressOptions
 from realtime.errors import RealtimeError
+from realtime.guard import Allowed, Guard
 from realtime.identity import AGENT_NAME, OUR_AGENTS, observer_identity
 from realtime.inference import METHOD, MODELS_DIR_VARIABLE, register_runner
 from realtime.language_process import register_language
@@ -38,13 +39,15 @@ from realtime.lister import Lister, ask_server
 from realtime.live_recogniser import BUILT_IN
 from realtime.observer import RoomObserver, call_start
 from realtime.plugins import PluginRecogniser, load_plugin
+from realtime.pump import AlertPump
 from realtime.record_config import RecordConfig, RoomAccess
 from realtime.record_setup import room_records
 from realtime.recorder import put_away_orphans
 from realtime.roster import RolePattern, Roster
+from realtime.routes import Routes
 from realtime.second_agent import send_agent
 from realtime.speech_client import SharedRecogniser
-from realtime.webhook import WebhookPump
+from realtime.targets import Target
 from rules.loader import load_rulebook
 from rules.rulebook import Rulebook
 from rules.similarity import Embedder
@@ -97,8 +100,8 @@ class ObserverConfig:
     roles: tuple[RolePattern, ...] = field(default=(), repr=False)
     records: RecordConfig = field(default_factory=RecordConfig)
     signing_secret: str | None = field(repr=False)
-    webhook_url: str | None = field(repr=False)
-    webhook_secret: str | None = field(repr=False)
+    targets: tuple[Target, ...] = ()
+    allowed: Allowed = field(default_factory=Allowed)
     recorder: Literal["builtin", "egress", "none"]
     egress: EgressOptions
     max_rooms: int
@@ -208,10 +211,10 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
     )
     rulebook = config.rulebook()
     database = await asyncio.to_thread(config.database)
-    pump: WebhookPump | None = None
-    if config.webhook_url is not None:
-        pump = WebhookPump(database, url=config.webhook_url, secret=config.webhook_secret)
-        context.proc.userdata[_PUMP] = asyncio.create_task(pump.run(), name="webhook-pump")
+    pump: AlertPump | None = None
+    if config.targets:
+        pump = AlertPump(database, config.targets, guard=Guard(config.allowed))
+        context.proc.userdata[_PUMP] = asyncio.create_task(pump.run(), name="alert-pump")
     ledger = CallLedger(
         database=database,
         room_sid=room.sid,
@@ -219,7 +222,7 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
         call_started_at=clock.call_started_at,
         rulebook_fingerprint=rulebook.fingerprint,
         source="livekit",
-        deliver=pump is not None,
+        routes=Routes(config.targets, rulebook),
         on_queued=pump.wake if pump is not None else lambda: None,
     )
     recogniser = _recogniser(config, context)
@@ -356,13 +359,10 @@ class ObserverWorker:
         ]
         if self._config.records.to_database:
             tasks.append(asyncio.create_task(self._forget_forever(), name="record-retention"))
-        if self._config.webhook_url is not None:
-            pump = WebhookPump(
-                self._config.database(),
-                url=self._config.webhook_url,
-                secret=self._config.webhook_secret,
-            )
-            tasks.append(asyncio.create_task(pump.run(), name="webhook-pump"))
+        if self._config.targets:
+            database = await asyncio.to_thread(self._config.database)
+            pump = AlertPump(database, self._config.targets, guard=Guard(self._config.allowed))
+            tasks.append(asyncio.create_task(pump.run(), name="alert-pump"))
         serving = asyncio.create_task(self._server.run(), name="agent-server")
         stopping = asyncio.create_task(self._stopping.wait(), name="stop-signal")
         try:

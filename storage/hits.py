@@ -12,7 +12,9 @@ from storage.tables import HITS
 from storage.upsert import insert_if_new
 
 
-def save_hit(connection: Connection, room_sid: str, hit: Hit, *, recorded_at: datetime) -> bool:
+def save_hit(
+    connection: Connection, room_sid: str, hit: Hit, *, recorded_at: datetime, shadow: bool = False
+) -> bool:
     """Insert a hit, or bring the one with its id up to date.
 
     A hit that was settled stays settled: a provisional one that comes late changes nothing.
@@ -22,6 +24,7 @@ def save_hit(connection: Connection, room_sid: str, hit: Hit, *, recorded_at: da
         room_sid: The call.
         hit: As the engine gave it.
         recorded_at: When it was first written; stays at the first value.
+        shadow: Of a rule that is on trial: kept for comparison, and never an alert.
 
     Returns:
         Whether the hit is new.
@@ -41,6 +44,7 @@ def save_hit(connection: Connection, room_sid: str, hit: Hit, *, recorded_at: da
         "state": hit.state.value,
         "at_s": hit.at_s,
         "recorded_at": recorded_at,
+        "shadow": shadow,
     }
     if insert_if_new(connection, HITS, row):
         return True
@@ -53,11 +57,17 @@ def save_hit(connection: Connection, room_sid: str, hit: Hit, *, recorded_at: da
     return False
 
 
-def hits_of(connection: Connection, room_sid: str) -> tuple[Hit, ...]:
-    """The hits of a call, retracted ones too, in order of their beginning."""
+def hits_of(connection: Connection, room_sid: str, *, shadow: bool = False) -> tuple[Hit, ...]:
+    """The hits of a call, retracted ones too, in order of their beginning.
+
+    Args:
+        connection: In a transaction.
+        room_sid: The call.
+        shadow: Give the hits of rules that were on trial instead of those that were alerts.
+    """
     rows = connection.execute(
         select(HITS)
-        .where(HITS.c.room_sid == room_sid)
+        .where(HITS.c.room_sid == room_sid, HITS.c.shadow.is_(shadow))
         .order_by(HITS.c.start_s, HITS.c.end_s, HITS.c.hit_id)
     ).mappings()
     return tuple(_hit(row) for row in rows)

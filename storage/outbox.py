@@ -1,46 +1,73 @@
 """Deliveries that must leave the house, written together with what they tell of.
 
-A delivery is taken by moving its next attempt into the future, so a worker that dies gives it back
-by doing nothing. Receivers may see one twice, and know it by its id.
+A target is told of a hit once, and a second time if the hit is taken back after it was told. Each
+telling has an id of its own that never changes, and the retraction leaves after the alert. A
+delivery is taken by moving its next attempt into the future, so a worker that dies gives it back by
+doing nothing. Receivers may see one twice, and know it by its id.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, or_, select, update
 
 from storage.tables import OUTBOX
 from storage.upsert import insert_if_new
 
 # Long enough for a batch of slow posts; a dead worker's deliveries wait for so long.
-LEASE_S = 300.0
+LEASE_S = 120.0
 # Workers give up much earlier; this ends deliveries that kill whoever takes them.
 MAX_ATTEMPTS = 40
-ALERT = "alert"  # the kind of a delivery that tells of a hit for the first time
-_OPEN = OUTBOX.c.delivered_at.is_(None) & OUTBOX.c.dead_at.is_(None)
+# A delivery that is due for so long is of a target that nobody serves any more.
+MAX_WAIT_S = 7 * 86_400.0
+OPEN = (
+    OUTBOX.c.delivered_at.is_(None) & OUTBOX.c.dead_at.is_(None) & OUTBOX.c.cancelled_at.is_(None)
+)
+_ALERT = OUTBOX.alias("alert")
+# The alert that a retraction takes back, where it has not arrived.
+_UNTOLD_ALERT = (
+    (OUTBOX.c.kind == "retraction")
+    & (_ALERT.c.room_sid == OUTBOX.c.room_sid)
+    & (_ALERT.c.hit_id == OUTBOX.c.hit_id)
+    & (_ALERT.c.target == OUTBOX.c.target)
+    & (_ALERT.c.kind == "alert")
+    & _ALERT.c.delivered_at.is_(None)
+    & _ALERT.c.cancelled_at.is_(None)
+)
+FOLLOWS_DEAD = "what it takes back was given up"
+
+
+class Kind(StrEnum):
+    """What a delivery tells of a hit."""
+
+    ALERT = "alert"
+    RETRACTION = "retraction"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """Something to deliver."""
+    """Something to deliver: one message, of one hit or of several that were collected."""
 
-    id: str  # the same over all attempts
+    id: str  # the same over all attempts, in any process
     room_sid: str
     hit_id: str
-    target: str  # kind of receiver, such as "webhook"
+    target: str  # name of the receiver, such as "webhook"
+    kind: Kind
     payload: Mapping[str, object] = field(repr=False)
+    more: tuple[Mapping[str, object], ...] = field(default=(), repr=False)  # of further hits
     created_at: datetime  # UTC
     attempts: int  # made before this one
 
 
-def delivery_id(room_sid: str, hit_id: str, target: str, kind: str = ALERT) -> str:
-    """The id of a hit's delivery to one kind of receiver."""
-    named = [room_sid, hit_id, target] + ([] if kind == ALERT else [kind])
+def delivery_id(room_sid: str, hit_id: str, target: str, kind: Kind = Kind.ALERT) -> str:
+    """The id under which a target is told of a hit, or of its end."""
+    named = [room_sid, hit_id, target] + ([] if kind is Kind.ALERT else [kind.value])
     digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
     return f"dl_{digest[:32]}"
 
@@ -53,90 +80,302 @@ def enqueue(
     target: str,
     payload: Mapping[str, object],
     now: datetime,
-    kind: str = ALERT,
+    group: str | None = None,
+    group_s: float = 0.0,
+    renew: bool = False,
 ) -> str:
-    """Queue a delivery, due at once. If it was queued before, nothing changes.
+    """Queue the alert of a hit. If it was queued before, nothing changes.
 
     Args:
         connection: In the transaction that writes the hit.
         room_sid: The call.
         hit_id: The hit it tells of, which has been saved.
-        target: Kind of receiver.
+        target: Name of the receiver.
         payload: JSON; ids, spans and masked excerpts only.
         now: UTC.
-        kind: What it tells of the hit: each kind is a delivery of its own.
+        group: Hits of one call with the same group may be collected, such as a rule's id.
+        group_s: After a hit of a group, further ones are collected for so long, in seconds, and
+            leave as one message at the end of that time; 0 collects nothing.
+        renew: More is known of the hit: where its alert has not left, it leaves with this payload.
 
     Returns:
         The delivery's id.
     """
-    row = {
-        "delivery_id": delivery_id(room_sid, hit_id, target, kind),
+    id = delivery_id(room_sid, hit_id, target)
+    for told in _told(connection, room_sid, hit_id, target):
+        if told["delivery_id"] == id:
+            if renew and _has_not_left(told):
+                _change(connection, told, payload=dict(payload))
+            return id
+    row = _row(id, room_sid, hit_id, target, Kind.ALERT, payload, now)
+    if group is not None and group_s > 0:
+        row |= _collected(connection, room_sid, target, group, id, now, group_s)
+    insert_if_new(connection, OUTBOX, row)
+    return id
+
+
+def retract(
+    connection: Connection,
+    *,
+    room_sid: str,
+    hit_id: str,
+    target: str,
+    payload: Mapping[str, object],
+    now: datetime,
+) -> str | None:
+    """Queue that a hit was taken back, or cancel its alert where that has not left.
+
+    Args:
+        connection: In the transaction that writes the hit.
+        room_sid: The call.
+        hit_id: The hit.
+        target: Name of the receiver.
+        payload: JSON; ids, spans and masked excerpts only.
+        now: UTC.
+
+    Returns:
+        The delivery's id; None if the target was never told, so that nothing is to be taken back.
+    """
+    rows = {row["kind"]: row for row in _told(connection, room_sid, hit_id, target)}
+    alert = rows.get(Kind.ALERT)
+    if alert is None or alert["cancelled_at"] is not None:
+        return None
+    if _has_not_left(alert):
+        _change(connection, alert, cancelled_at=now)
+        return None
+    id = delivery_id(room_sid, hit_id, target, Kind.RETRACTION)
+    row = _row(id, room_sid, hit_id, target, Kind.RETRACTION, payload, now)
+    if alert["dead_at"] is not None:
+        row |= {"dead_at": now, "last_error": FOLLOWS_DEAD}
+    insert_if_new(connection, OUTBOX, row)
+    return id
+
+
+def _row(
+    id: str,
+    room_sid: str,
+    hit_id: str,
+    target: str,
+    kind: Kind,
+    payload: Mapping[str, object],
+    now: datetime,
+) -> dict[str, object]:
+    return {
+        "delivery_id": id,
         "room_sid": room_sid,
         "hit_id": hit_id,
         "target": target,
+        "kind": kind.value,
         "payload": dict(payload),
         "created_at": now,
         "attempts": 0,
         "next_attempt_at": now,
     }
-    insert_if_new(connection, OUTBOX, row)
-    return str(row["delivery_id"])
+
+
+def _told(connection: Connection, room_sid: str, hit_id: str, target: str) -> Sequence[RowMapping]:
+    """What was queued of a hit; locked, so that it does not leave meanwhile."""
+    return (
+        connection.execute(
+            select(OUTBOX)
+            .where(
+                OUTBOX.c.room_sid == room_sid,
+                OUTBOX.c.hit_id == hit_id,
+                OUTBOX.c.target == target,
+            )
+            .with_for_update()
+        )
+        .mappings()
+        .all()
+    )
+
+
+def _has_not_left(row: RowMapping) -> bool:
+    is_open = all(row[name] is None for name in ("delivered_at", "dead_at", "cancelled_at"))
+    return is_open and row["attempts"] == 0
+
+
+def _change(connection: Connection, row: RowMapping, **values: object) -> None:
+    connection.execute(
+        update(OUTBOX).where(OUTBOX.c.delivery_id == row["delivery_id"]).values(values)
+    )
+
+
+def _collected(
+    connection: Connection,
+    room_sid: str,
+    target: str,
+    group: str,
+    id: str,
+    now: datetime,
+    group_s: float,
+) -> dict[str, object]:
+    """Where a hit stands in its group: the one that opens a window, or one that is collected."""
+    opener = connection.execute(
+        select(OUTBOX.c.delivery_id, OUTBOX.c.created_at)
+        .where(
+            OUTBOX.c.room_sid == room_sid,
+            OUTBOX.c.target == target,
+            OUTBOX.c.group_key == group,
+            OUTBOX.c.window_id == OUTBOX.c.delivery_id,
+            OUTBOX.c.cancelled_at.is_(None),
+            OUTBOX.c.created_at > now - timedelta(seconds=group_s),
+        )
+        .order_by(OUTBOX.c.created_at.desc())
+        .limit(1)
+    ).first()
+    if opener is None:
+        return {"group_key": group, "window_id": id}
+    return {
+        "group_key": group,
+        "window_id": opener.delivery_id,
+        "next_attempt_at": opener.created_at + timedelta(seconds=group_s),
+    }
+
+
+def is_due(connection: Connection, *, now: datetime, targets: Collection[str]) -> bool:
+    """Whether `due` would have something to do; reads only."""
+    row = connection.execute(select(OUTBOX.c.delivery_id).where(*_takable(now, targets)).limit(1))
+    return row.first() is not None
 
 
 def due(
-    connection: Connection, *, now: datetime, limit: int, lease_s: float = LEASE_S
+    connection: Connection,
+    *,
+    now: datetime,
+    limit: int,
+    targets: Collection[str] | None = None,
+    lease_s: float = LEASE_S,
 ) -> tuple[Delivery, ...]:
     """Take deliveries whose time has come, the longest waiting first.
 
-    What is taken here is taken by nobody else for `lease_s`; commit before you deliver.
+    What is taken here is taken by nobody else for `lease_s`; commit before you deliver. What waits
+    together is one message, whose id and contents are settled when it is taken first.
 
     Args:
         connection: In a transaction of its own.
         now: UTC.
-        limit: How many at most.
+        limit: How many messages at most.
+        targets: Only what is for these; None = for any.
         lease_s: How long the caller may take to deliver them all and to say how it went.
     """
-    connection.execute(
-        update(OUTBOX)
-        .where(_OPEN, OUTBOX.c.next_attempt_at <= now, OUTBOX.c.attempts >= MAX_ATTEMPTS)
-        .values(dead_at=now, last_error="too many attempts")
-    )
+    _end_hopeless(connection, now)
     # SQLite has no row locks and needs none: its transaction holds the write lock.
-    rows = (
+    heads = _rows(connection, *_takable(now, targets), limit=limit)
+    messages: dict[str, list[RowMapping]] = {}
+    for head in heads:
+        if any(head["delivery_id"] == row["delivery_id"] for m in messages.values() for row in m):
+            continue  # collected with an earlier one
+        messages[head["delivery_id"]] = [head, *_collected_with(connection, head, now)]
+    for id, rows in messages.items():
+        connection.execute(
+            update(OUTBOX)
+            .where(OUTBOX.c.delivery_id.in_([row["delivery_id"] for row in rows]))
+            .values(
+                message_id=id,
+                attempts=OUTBOX.c.attempts + 1,
+                next_attempt_at=now + timedelta(seconds=lease_s),
+            )
+        )
+    return tuple(_delivery(rows) for rows in messages.values())
+
+
+def _takable(now: datetime, targets: Collection[str] | None) -> list[ColumnElement[bool]]:
+    waits = exists().where(_UNTOLD_ALERT)
+    # Of a message that was taken before, only its first row stands for it.
+    is_head = or_(OUTBOX.c.message_id.is_(None), OUTBOX.c.message_id == OUTBOX.c.delivery_id)
+    wanted = [] if targets is None else [OUTBOX.c.target.in_(targets)]
+    return [OPEN, OUTBOX.c.next_attempt_at <= now, is_head, ~waits, *wanted]
+
+
+def _collected_with(
+    connection: Connection, head: RowMapping, now: datetime
+) -> Sequence[RowMapping]:
+    """The other rows of the message that `head` stands for."""
+    if head["message_id"] is not None:
+        with_it = OUTBOX.c.message_id == head["delivery_id"]
+    elif head["window_id"] not in {None, head["delivery_id"]}:
+        # The one that opened the window leaves by itself.
+        with_it = and_(
+            OUTBOX.c.room_sid == head["room_sid"],
+            OUTBOX.c.window_id == head["window_id"],
+            OUTBOX.c.delivery_id != head["window_id"],
+            OUTBOX.c.message_id.is_(None),
+            OUTBOX.c.next_attempt_at <= now,
+        )
+    else:
+        return ()
+    return _rows(connection, OPEN, with_it, OUTBOX.c.delivery_id != head["delivery_id"])
+
+
+def _rows(
+    connection: Connection, *conditions: ColumnElement[bool], limit: int | None = None
+) -> Sequence[RowMapping]:
+    return (
         connection.execute(
             select(OUTBOX)
-            .where(_OPEN, OUTBOX.c.next_attempt_at <= now)
-            .order_by(OUTBOX.c.next_attempt_at, OUTBOX.c.delivery_id)
+            .where(*conditions)
+            .order_by(OUTBOX.c.next_attempt_at, OUTBOX.c.created_at, OUTBOX.c.delivery_id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
         .mappings()
         .all()
     )
-    connection.execute(
-        update(OUTBOX)
-        .where(OUTBOX.c.delivery_id.in_([row["delivery_id"] for row in rows]))
-        .values(attempts=OUTBOX.c.attempts + 1, next_attempt_at=now + timedelta(seconds=lease_s))
-    )
-    return tuple(
-        Delivery(
-            id=row["delivery_id"],
-            room_sid=row["room_sid"],
-            hit_id=row["hit_id"],
-            target=row["target"],
-            payload=row["payload"],
-            created_at=row["created_at"],
-            attempts=row["attempts"],
+
+
+def _end_hopeless(connection: Connection, now: datetime) -> None:
+    """Give up what kills its takers, and what takes a dead letter back."""
+    follows_dead = exists().where(_UNTOLD_ALERT, _ALERT.c.dead_at.is_not(None))
+    is_due_now = OUTBOX.c.next_attempt_at <= now
+    _give_up(connection, now, "too many attempts", is_due_now, OUTBOX.c.attempts >= MAX_ATTEMPTS)
+    _give_up(connection, now, FOLLOWS_DEAD, is_due_now, follows_dead)
+
+
+def end_unserved(connection: Connection, *, now: datetime, targets: Collection[str]) -> None:
+    """Give up what has been due for a week for a target that nobody has any more.
+
+    Args:
+        connection: In a transaction.
+        now: UTC.
+        targets: All that there are.
+    """
+    long_ago = OUTBOX.c.next_attempt_at <= now - timedelta(seconds=MAX_WAIT_S)
+    _give_up(connection, now, "no target has this name", long_ago, OUTBOX.c.target.not_in(targets))
+
+
+def _give_up(
+    connection: Connection, now: datetime, error: str, *conditions: ColumnElement[bool]
+) -> None:
+    rows = _rows(connection, OPEN, *conditions)
+    if rows:
+        connection.execute(
+            update(OUTBOX)
+            .where(OUTBOX.c.delivery_id.in_([row["delivery_id"] for row in rows]))
+            .values(dead_at=now, last_error=error)
         )
-        for row in rows
+
+
+def _delivery(rows: Sequence[RowMapping]) -> Delivery:
+    head, *others = rows
+    return Delivery(
+        id=head["delivery_id"],
+        room_sid=head["room_sid"],
+        hit_id=head["hit_id"],
+        target=head["target"],
+        kind=Kind(head["kind"]),
+        payload=head["payload"],
+        more=tuple(row["payload"] for row in others),
+        created_at=head["created_at"],
+        attempts=head["attempts"],
     )
 
 
 def mark_delivered(connection: Connection, delivery_id: str, *, now: datetime) -> None:
-    """Note that a delivery arrived, even if it had been given up meanwhile."""
+    """Note that a message arrived, even if it had been given up meanwhile."""
     connection.execute(
         update(OUTBOX)
-        .where(OUTBOX.c.delivery_id == delivery_id, OUTBOX.c.delivered_at.is_(None))
+        .where(_of_message(delivery_id), OUTBOX.c.delivered_at.is_(None))
         .values(delivered_at=now, dead_at=None, last_error=None)
     )
 
@@ -149,18 +388,20 @@ def mark_failed(
     next_attempt_at: datetime | None,
     now: datetime,
 ) -> None:
-    """Note that an attempt failed. A delivery that arrived meanwhile stays delivered.
+    """Note that an attempt failed. A message that arrived meanwhile stays delivered.
 
     Args:
         connection: In a transaction.
-        delivery_id: The delivery.
+        delivery_id: The message's id.
         error: A code such as "status 503", never what the receiver wrote.
-        next_attempt_at: UTC; None gives the delivery up.
+        next_attempt_at: UTC; None gives the message up.
         now: UTC.
     """
     end = {"dead_at": now} if next_attempt_at is None else {"next_attempt_at": next_attempt_at}
     connection.execute(
-        update(OUTBOX)
-        .where(OUTBOX.c.delivery_id == delivery_id, _OPEN)
-        .values(last_error=error, **end)
+        update(OUTBOX).where(_of_message(delivery_id), OPEN).values(last_error=error, **end)
     )
+
+
+def _of_message(id: str) -> ColumnElement[bool]:
+    return or_(OUTBOX.c.message_id == id, OUTBOX.c.delivery_id == id)

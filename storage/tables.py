@@ -18,6 +18,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
 )
 
 from storage.columns import JsonColumn, UtcDateTime
@@ -89,6 +90,7 @@ HITS = Table(
     Column("state", Text, nullable=False),
     Column("at_s", Double, nullable=False),
     Column("recorded_at", UtcDateTime, nullable=False),
+    Column("shadow", Boolean, nullable=False, server_default=false()),  # of a rule on trial
 )
 
 GAPS = Table(
@@ -110,23 +112,32 @@ OUTBOX = Table(
     Column("room_sid", Text, nullable=False),
     Column("hit_id", Text, nullable=False),
     Column("target", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # alert or retraction
     Column("payload", JsonColumn, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", UtcDateTime, nullable=False),
     Column("delivered_at", UtcDateTime),
     Column("dead_at", UtcDateTime),
+    Column("cancelled_at", UtcDateTime),
     Column("last_error", Text),
+    Column("group_key", Text),
+    Column("window_id", Text),  # the delivery that opened the time in which this was collected
+    Column("message_id", Text),  # the delivery under whose id it left; set when it is taken first
     ForeignKeyConstraint(["room_sid", "hit_id"], ["hits.room_sid", "hits.hit_id"]),
 )
 # What is open stays small however long the outbox grows.
+_IS_OPEN = (
+    OUTBOX.c.delivered_at.is_(None) & OUTBOX.c.dead_at.is_(None) & OUTBOX.c.cancelled_at.is_(None)
+)
 Index(
     "ix_outbox_open",
     OUTBOX.c.next_attempt_at,
-    postgresql_where=OUTBOX.c.delivered_at.is_(None) & OUTBOX.c.dead_at.is_(None),
-    sqlite_where=OUTBOX.c.delivered_at.is_(None) & OUTBOX.c.dead_at.is_(None),
+    postgresql_where=_IS_OPEN,
+    sqlite_where=_IS_OPEN,
 )
 Index("ix_outbox_hit", OUTBOX.c.room_sid, OUTBOX.c.hit_id)
+Index("ix_outbox_message_id", OUTBOX.c.message_id)
 
 AUDITS = Table(
     "audits",

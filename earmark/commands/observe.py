@@ -51,6 +51,7 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
     setup_logging(log_level.upper())
     console = Console(stderr=True)
     # livekit takes seconds to import: not before the settings are known to be good.
+    from earmark.alert_wiring import alert_targets, allowed_targets, check_targets
     from earmark.record_wiring import record_config, role_patterns
     from realtime.dispatch import check_livekit
     from realtime.live_recogniser import BUILT_IN
@@ -73,8 +74,8 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
         roles=role_patterns(settings),
         records=record_config(settings),
         signing_secret=_secret(settings, "signing_secret"),
-        webhook_url=settings.webhook_url,
-        webhook_secret=_secret(settings, "webhook_secret"),
+        targets=alert_targets(settings),
+        allowed=allowed_targets(settings),
         recorder=settings.recorder.value,
         egress=egress_options(settings),
         max_rooms=settings.max_rooms,
@@ -84,6 +85,7 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
     # Everything that a job would fail on is tried before the worker says it is there.
     with console.status("Checking rules, models, database, object store and server"):
         rulebook = config.rulebook()
+        check_targets(config.targets, config.allowed)
         find_model("silero-vad", config.models_dir)
         if config.live_stt == BUILT_IN:
             find_model(LIVE_MODEL_ID, config.models_dir)
@@ -94,6 +96,12 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
         if config.recorder != "none":
             config.objects().check()
         asyncio.run(check_livekit(access.url, access.api_key, access.api_secret))
+    for target in config.targets:
+        for name in target.idle_filters(rulebook.for_live().rules):
+            console.print(
+                f"The alert target {target.name} asks for {name!r}, which no live rule has.",
+                style="yellow", highlight=False, markup=False,
+            )  # fmt: skip
     if config.signing_secret is None:
         console.print("No signing secret is set: data messages will not be signed.", style="yellow")
     console.print(f"{len(rulebook.rules)} rules in force. Loading the speech model …")

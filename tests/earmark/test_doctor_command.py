@@ -22,7 +22,7 @@ from tests.servers.s3 import S3Server
 EDGES = [
     "room", "speech detection", "live speech to text", "audit transcription",
     "sentence similarity", "diarization", "recorder", "objects", "database", "executor", "rules",
-    "signing secret", "webhook", "records", "analyst",
+    "signing secret", "alert targets", "records", "analyst",
 ]  # fmt: skip
 GOOD_SECRET = "whsec_aHVzaGh1c2hodXNoaHVzaGh1c2hodXNo"
 
@@ -239,8 +239,8 @@ def test_what_is_set_and_does_not_work(
                 "EARMARK_WEBHOOK_URL": "https://h.example/hush",
                 "EARMARK_WEBHOOK_SECRET": GOOD_SECRET,
             },
-            "webhook",
-            "https://h.example, signed; nothing was posted to try it",
+            "alert targets",
+            "webhook (webhook, https://h.example, signed); nothing was posted to try it",
             id="webhook",
         ),
         pytest.param({"EARMARK_OBJECTS_URL": "store"}, "objects", "store", id="folder"),

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from earmark.alert_wiring import alert_targets
 from earmark.errors import BadInputError
 from earmark.settings import Recorder, Settings, load_settings
+from realtime.targets import TargetKind
+from rules.types import Severity
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +102,42 @@ def test_lists_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
             "setting webhook_url: Value error, must be an address",
             id="webhook-without-scheme",
         ),
+        pytest.param(
+            {"EARMARK_ALERT_TARGETS": "pager"},
+            "",
+            "setting alert_targets: Value error, must be a JSON list of targets",
+            id="targets-not-json",
+        ),
+        pytest.param(
+            {},
+            "[[alert_targets]]\nname = 'chat'\nkind = 'slack'\n",
+            "setting alert_targets.0: Value error, the target chat needs a url",
+            id="target-without-address",
+        ),
+        pytest.param(
+            {},
+            "[[alert_targets]]\nname = 'pager'\nkind = 'pagerduty'\nrouting_key = 'env:NO_SUCH'\n",
+            "setting alert_targets.0.routing_key: Value error, the variable NO_SUCH is not set",
+            id="secret-from-an-unset-variable",
+        ),
+        pytest.param(
+            {},
+            "[[alert_targets]]\nname = 'a'\nurl = 'https://h.example'\nsecrets = ['hush!']\n",
+            "setting alert_targets.0: Value error, must be whsec_ and base64",
+            id="target-secret-not-base64",
+        ),
+        pytest.param(
+            {"EARMARK_WEBHOOK_URL": "https://h.example"},
+            "[[alert_targets]]\nname = 'webhook'\nurl = 'https://h.example'\n",
+            "setting : Value error, two alert targets are named webhook",
+            id="two-targets-of-one-name",
+        ),
+        pytest.param(
+            {"EARMARK_ALLOW_PRIVATE_TARGETS": "10.1.2"},
+            "",
+            "setting allow_private_targets: Value error, '10.1.2' is neither a host name",
+            id="half-an-address",
+        ),
         pytest.param({}, "max_rooms = \n", "earmark.toml: not valid TOML", id="not-toml"),
         pytest.param(
             {"EARMARK_RECORDER": "egress", "EARMARK_RECORD": "false"},
@@ -179,3 +218,33 @@ def test_recorder(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert load_settings().recorder is recorder
+
+
+def test_alert_targets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The short form and the tables make targets; secrets may come from other variables."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EARMARK_WEBHOOK_URL", "https://h.example/hush")
+    monkeypatch.setenv("PAGER_KEY", "hush")
+    (tmp_path / "earmark.toml").write_text(
+        """
+[[alert_targets]]
+name = "pager"
+kind = "pagerduty"
+routing_key = "env:PAGER_KEY"
+min_severity = "critical"
+rules = ["pii.*"]
+
+[[alert_targets]]
+name = "chat"
+kind = "slack"
+url = "https://chat.example/hush"
+group_s = 60
+"""
+    )
+    settings = load_settings()
+    short, pager, chat = alert_targets(settings)
+    assert (short.name, short.url, short.provisional) == ("webhook", "https://h.example/hush", True)
+    assert (pager.routing_key, pager.rules, pager.provisional) == ("hush", ("pii.*",), False)
+    assert pager.min_severity is Severity.CRITICAL
+    assert (chat.kind, chat.group_s) == (TargetKind.SLACK, 60.0)
+    assert "hush" not in repr((settings.alert_targets, short, pager, chat))

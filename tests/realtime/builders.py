@@ -1,14 +1,19 @@
 """Builders of the objects that tests of the live side need."""
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from earmark.demo_call import Access
 from realtime.alerts import Alert
 from realtime.devserver import DevServer
 from realtime.ledger import CallLedger
+from realtime.routes import Routes
+from realtime.targets import Target
+from rules.rulebook import Rulebook
 from rules.types import Hit, HitState, Role, Severity, Span, TextRange
 from storage.database import Database
 
@@ -63,8 +68,15 @@ def access_to(server: DevServer) -> Access:
     return Access(url=server.url, api_key=server.api_key, api_secret=server.api_secret)
 
 
-def ledger_of(database: Database) -> CallLedger:
-    """The ledger of a call whose alerts go to a webhook."""
+def target_at(url: str = "https://receiver.example/alerts", **values: Any) -> Target:
+    """A target of alerts."""
+    return Target(**{"name": "webhook", "url": url, "secrets": (SECRET,), **values})
+
+
+def ledger_of(
+    database: Database, *targets: Target, on_queued: Callable[[], None] = lambda: None
+) -> CallLedger:
+    """The ledger of a call whose alerts go to targets, by default to a webhook."""
     return CallLedger(
         database=database,
         room_sid="RM_1",
@@ -72,5 +84,6 @@ def ledger_of(database: Database) -> CallLedger:
         call_started_at=datetime(2026, 1, 2, tzinfo=UTC),
         rulebook_fingerprint="f",
         source="livekit",
-        deliver=True,
+        on_queued=on_queued,
+        routes=Routes(targets or (target_at(),), Rulebook(rules=(), packs=(), fingerprint="f")),
     )

@@ -61,6 +61,7 @@ def outcome(
             | {
                 "EARMARK_WEBHOOK_URL": receiver.url,
                 "EARMARK_WEBHOOK_SECRET": WEBHOOK_SECRET,
+                "EARMARK_ALLOW_PRIVATE_TARGETS": "127.0.0.1",
             }
         )
         access = access_to(livekit_server)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from realtime.alerts import ALERT, UPDATE
 from rules.types import HitState, Role
 from storage import calls, gaps, hits, outbox
 from storage.database import open_database
+from storage.tables import OUTBOX
 from tests.realtime.builders import alert, hit, ledger_of
 
 
@@ -61,25 +63,56 @@ async def test_a_locked_database_holds_up_nobody(tmp_path: Path) -> None:
     database.close()
 
 
-async def test_three_states_of_a_hit(tmp_path: Path) -> None:
-    """A provisional hit is delivered at once, its confirmation to nobody, its retraction again."""
+@pytest.mark.parametrize("has_left", [True, False])
+async def test_three_states_of_a_hit(tmp_path: Path, has_left: bool) -> None:
+    """A provisional hit is told at once and not again when confirmed; told ones are taken back."""
+    database = open_database(f"sqlite:///{tmp_path / 'earmark.db'}")
+    settled = (("a", HitState.CONFIRMED), ("b", HitState.RETRACTED))
+    guesses = {id: alert(replace(hit(id=id), state=HitState.PROVISIONAL)) for id, _ in settled}
+    told: list[outbox.Delivery] = []
+
+    def take() -> None:
+        with database.begin() as connection:
+            due = outbox.due(connection, now=alert().raised_at.replace(year=2030), limit=9)
+            for delivery in due:
+                outbox.mark_delivered(connection, delivery.id, now=alert().raised_at)
+        told.extend(due)
+
+    first, second = ledger_of(database), ledger_of(database)
+    first.start()
+    for guess in guesses.values():
+        await first.publish(guess)
+    await first.close()
+    if has_left:
+        take()
+    second.start()
+    for id, state in settled:
+        known = replace(guesses[id].hit, state=state, score=0.5)
+        await second.publish(replace(guesses[id], hit=known, is_update=True))
+    await second.close()
+    take()
+    with database.begin() as connection:
+        stored = {h.id: (h.state, h.score) for h in hits.hits_of(connection, "RM_1")}
+    database.close()
+    assert stored == {"a": (HitState.CONFIRMED, 0.5), "b": (HitState.RETRACTED, 0.5)}
+    seen = sorted((d.hit_id, str(d.payload["type"]), str(d.payload["state"])) for d in told)
+    assert seen == (
+        [("a", ALERT, "provisional"), ("b", ALERT, "provisional"), ("b", UPDATE, "retracted")]
+        if has_left
+        else [("a", ALERT, "confirmed")]
+    )
+    assert len({d.id for d in told}) == len(told)
+
+
+async def test_a_hit_of_a_rule_on_trial(tmp_path: Path) -> None:
+    """It is stored with its mark, apart from the hits that were alerts, and told to nobody."""
     database = open_database(f"sqlite:///{tmp_path / 'earmark.db'}")
     ledger = ledger_of(database)
     ledger.start()
-    for id, state in (("a", HitState.CONFIRMED), ("b", HitState.RETRACTED)):
-        guess = alert(replace(hit(id=id), state=HitState.PROVISIONAL))
-        await ledger.publish(guess)
-        settled = replace(guess.hit, state=state, score=0.5)
-        await ledger.publish(replace(guess, hit=settled, is_update=True))
+    await ledger.publish(replace(alert(hit(id="a")), shadow=True))
     await ledger.close()
     with database.begin() as connection:
-        stored = {h.id: (h.state, h.score) for h in hits.hits_of(connection, "RM_1")}
-        due = outbox.due(connection, now=alert().raised_at.replace(year=2030), limit=9)
+        assert hits.hits_of(connection, "RM_1") == ()
+        assert hits.hits_of(connection, "RM_1", shadow=True) == (hit(id="a"),)
+        assert connection.execute(OUTBOX.select()).all() == []
     database.close()
-    assert stored == {"a": (HitState.CONFIRMED, 0.5), "b": (HitState.RETRACTED, 0.5)}
-    assert sorted((d.hit_id, d.payload["state"]) for d in due) == [
-        ("a", "provisional"),
-        ("b", "provisional"),
-        ("b", "retracted"),
-    ]
-    assert len({d.id for d in due}) == len(due)

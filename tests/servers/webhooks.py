@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +17,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 class ReceivedWebhook:
     """One request."""
 
-    id: str
+    id: str | None
     payload: dict[str, object]
     authentic: bool
 
@@ -32,20 +32,24 @@ class WebhookReceiver:
 
 @contextmanager
 def running_webhook_receiver(
-    secret: str, statuses: Sequence[int] = ()
+    secret: str, statuses: Sequence[int] = (), *, headers: Mapping[str, str] | None = None
 ) -> Iterator[WebhookReceiver]:
     """Receive webhooks on loopback.
 
     Args:
         secret: Checks the signatures.
         statuses: Answers to the first requests, in order; after them 204.
+        headers: Of every answer.
     """
     received: list[ReceivedWebhook] = []
     answers = list(statuses)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            n_bytes = int(self.headers["content-length"])
+            body = self.rfile.read(n_bytes)
+            if len(body) < n_bytes:
+                return  # the sender was killed in mid-sentence
             try:
                 Webhook(secret).verify(body, dict(self.headers.items()))
                 authentic = True
@@ -53,10 +57,12 @@ def running_webhook_receiver(
                 authentic = False
             received.append(
                 ReceivedWebhook(
-                    id=self.headers["webhook-id"], payload=json.loads(body), authentic=authentic
+                    id=self.headers.get("webhook-id"), payload=json.loads(body), authentic=authentic
                 )
             )
             self.send_response(answers.pop(0) if answers else 204)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
             self.end_headers()
 
         def log_message(self, *args: object) -> None:

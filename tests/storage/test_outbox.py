@@ -11,7 +11,7 @@ import pytest
 from storage import hits, outbox
 from storage.database import Database, open_database
 from storage.errors import DatabaseRefusedError
-from storage.outbox import MAX_ATTEMPTS, Delivery
+from storage.outbox import MAX_ATTEMPTS, Delivery, Kind
 from storage.tables import OUTBOX
 from tests.storage.builders import NOW, hit
 
@@ -55,6 +55,7 @@ def test_enqueue_and_take(database: Database) -> None:
         room_sid="RM_1",
         hit_id="h1",
         target="webhook",
+        kind=Kind.ALERT,
         payload=PAYLOAD,
         created_at=NOW,
         attempts=0,
