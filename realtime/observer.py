@@ -20,6 +20,7 @@ from realtime.roster import Roster, is_ours
 from realtime.session import CallSession
 from realtime.supervisors import SupervisorSink
 from realtime.track import SILENT_AFTER_S, Listening, ObservedTrack
+from realtime.trial import trial_engine
 from rules.engine import Engine
 from rules.rulebook import Rulebook
 from rules.similarity import Embedder
@@ -91,6 +92,8 @@ class RoomObserver:
             sinks=(self._sink, ledger, records.flow),
             on_utterance=records.flow.utterance,
             judges=records.judges,
+            trial=trial_engine(rulebook, embedder),
+            trial_sinks=(ledger,),
         )
         ledger.on_gap = records.gap
         self._listening = Listening(

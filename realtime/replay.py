@@ -15,6 +15,7 @@ from realtime.ear import Ear
 from realtime.listener import Listener
 from realtime.recognition import AsyncRecogniser
 from realtime.session import CallSession, OnUtterance
+from realtime.trial import trial_engine
 from rules.engine import Engine
 from rules.rulebook import Rulebook
 from rules.similarity import Embedder
@@ -44,6 +45,7 @@ class Replay:
         vad: Speech detection weights.
         recogniser: Gives words.
         sinks: Where alerts go.
+        trial_sinks: Where hits of shadow rules go; where there is none, these rules do not run.
         on_utterance: Called with each final utterance.
         on_interim: Called with each interim one.
         on_progress: Called with the stream position in seconds.
@@ -59,6 +61,7 @@ class Replay:
         vad: VadModel,
         recogniser: AsyncRecogniser,
         sinks: Sequence[AlertSink],
+        trial_sinks: Sequence[AlertSink] = (),
         on_utterance: OnUtterance | None = None,
         on_interim: OnUtterance | None = None,
         on_progress: Callable[[float], None] | None = None,
@@ -70,6 +73,7 @@ class Replay:
         self._vad = vad
         self._recogniser = recogniser
         self._sinks = sinks
+        self._trial_sinks = tuple(trial_sinks)
         self._on_utterance = on_utterance
         self._on_interim = on_interim
         self._on_progress = on_progress
@@ -97,6 +101,8 @@ class Replay:
             sinks=self._sinks,
             on_utterance=self._on_utterance,
             on_interim=self._on_interim,
+            trial=trial_engine(self._rulebook, self._embedder) if self._trial_sinks else None,
+            trial_sinks=self._trial_sinks,
         )
         # Without a pace nobody waits, so whether the recogniser were free is counted, not seen.
         may_guess = virtual.is_free if speed_ratio is None else None

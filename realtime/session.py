@@ -45,6 +45,8 @@ class CallSession:
             long.
         on_interim: The same, with interim ones.
         judges: Whether the rules may have an utterance; all of them by default.
+        trial: The rules on trial, if there are any.
+        trial_sinks: Where their hits go, marked as such; they go nowhere else.
     """
 
     def __init__(
@@ -57,12 +59,17 @@ class CallSession:
         on_utterance: OnUtterance | None = None,
         on_interim: OnUtterance | None = None,
         judges: Judges | None = None,
+        trial: Engine | None = None,
+        trial_sinks: Sequence[AlertSink] = (),
     ) -> None:
         self.room_sid = room_sid
         self._engine = engine
         self._state = engine.start()
         self._clock = clock
         self._sinks = tuple(sinks)
+        self._trial = trial
+        self._trial_state = trial.start() if trial is not None else None
+        self._trial_sinks = tuple(trial_sinks)
         self._on_utterance = on_utterance
         self._on_interim = on_interim
         self._judges = judges
@@ -99,7 +106,7 @@ class CallSession:
             return
         # The engine first, without a wait in between: its ear no longer vouches for these words,
         # and a promise that they have been fed must not overtake them.
-        alerts = self._alerts(self._step(utterance))
+        alerts = self._step(utterance)
         tell = self._on_utterance if utterance.is_final else self._on_interim
         if tell is not None:
             await tell(utterance)
@@ -123,18 +130,23 @@ class CallSession:
         await self._feed(CallEnded(at_s=at_s))
 
     async def _feed(self, event: Event) -> None:
-        await self._publish(self._alerts(self._step(event)))
+        await self._publish(self._step(event))
 
-    def _step(self, event: Event) -> tuple[Hit, ...]:
+    def _step(self, event: Event) -> tuple[Alert, ...]:
         step = self._engine.feed(self._state, event)
         self._state = step.state
-        return step.hits
+        alerts = self._alerts(step.hits)
+        if self._trial is not None and self._trial_state is not None:
+            trial_step = self._trial.feed(self._trial_state, event)
+            self._trial_state = trial_step.state
+            alerts += self._alerts(trial_step.hits, shadow=True)
+        return alerts
 
-    def _alerts(self, hits: tuple[Hit, ...]) -> tuple[Alert, ...]:
+    def _alerts(self, hits: tuple[Hit, ...], *, shadow: bool = False) -> tuple[Alert, ...]:
         """The alerts of hits, in their order; made at once, so that waiting mixes nothing up."""
         alerts: list[Alert] = []
         for hit in hits:
-            alerts.append(self._alert(hit, is_update=hit.id in self._provisional))
+            alerts.append(self._alert(hit, hit.id in self._provisional, shadow))
             if hit.state is HitState.PROVISIONAL:
                 self._provisional.add(hit.id)
             else:
@@ -146,9 +158,10 @@ class CallSession:
             return
         async with self._publishing:
             for alert in alerts:
-                await asyncio.gather(*(sink.publish(alert) for sink in self._sinks))
+                sinks = self._trial_sinks if alert.shadow else self._sinks
+                await asyncio.gather(*(sink.publish(alert) for sink in sinks))
 
-    def _alert(self, hit: Hit, *, is_update: bool) -> Alert:
+    def _alert(self, hit: Hit, is_update: bool, shadow: bool) -> Alert:
         return Alert(
             hit=hit,
             room_sid=self.room_sid,
@@ -157,4 +170,5 @@ class CallSession:
             raised_at=datetime.now(UTC),
             raised_s=self._clock.now_s(),
             is_update=is_update,
+            shadow=shadow,
         )

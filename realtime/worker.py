@@ -48,6 +48,7 @@ from realtime.routes import Routes
 from realtime.second_agent import send_agent
 from realtime.speech_client import SharedRecogniser
 from realtime.targets import Target
+from realtime.trial import LIVE_STATUSES
 from rules.loader import load_rulebook
 from rules.rulebook import Rulebook
 from rules.similarity import Embedder
@@ -114,7 +115,7 @@ class ObserverConfig:
 
     def embedder(self, rulebook: Rulebook) -> Embedder | None:
         """The model of sentences, where a live rule needs it."""
-        return embedder_for(rulebook.for_live(), self.models_dir)
+        return embedder_for(rulebook.for_live(), self.models_dir, statuses=LIVE_STATUSES)
 
     def database(self) -> Database:
         """The database, open."""

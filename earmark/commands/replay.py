@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from earmark.errors import BadInputError
 from earmark.settings import load_settings
 from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, rule_paths
+from rules.rulebook import RuleStatus
 from rules.types import HitState, Utterance
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class _Speed(click.ParamType[float | None]):
 @RULES_OPTION
 @SPEAKER_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, with what was said.")
+@click.option("--shadow", is_flag=True, help="Run shadow rules too; their hits are marked as such.")
 @click.option("--show-text", is_flag=True, help="Show numbers and hits in the transcript unmasked.")
 def command(
     files: tuple[Path, ...],
@@ -63,6 +65,7 @@ def command(
     rules: tuple[Path, ...],
     speakers: tuple[str, ...],
     as_json: bool,
+    shadow: bool,
     show_text: bool,
 ) -> None:
     """Run audio files through the live path: the same ears, rules and alerts as in a room.
@@ -70,7 +73,8 @@ def command(
     Give one file a speaker, all beginning at the same moment, or one file with a channel a speaker.
     No server and no account is needed. An alert may be raised from a sentence that is not over;
     when its end proves it wrong, it is taken back. Exit code 1 says that there were alerts that
-    stood, or that something was not heard; 0 that there were none.
+    stood, or that something was not heard; 0 that there were none. Hits of shadow rules are shown
+    only with --shadow, and are no alerts.
 
     \b
     Examples:
@@ -83,6 +87,7 @@ def command(
     # The speech libraries take seconds to import: not before the arguments are known to be good.
     from realtime.live_recogniser import open_recogniser
     from realtime.replay import Replay
+    from realtime.trial import LIVE_STATUSES
     from rules.loader import load_rulebook
     from rules.masking import mask_numbers
     from speech.embedding import embedder_for
@@ -90,7 +95,8 @@ def command(
     from speech.vad import VadModel
 
     rulebook = load_rulebook(rule_paths(rules, settings))
-    embedder = embedder_for(rulebook.for_live(), settings.models_dir)
+    statuses = LIVE_STATUSES if shadow else (RuleStatus.ACTIVE,)
+    embedder = embedder_for(rulebook.for_live(), settings.models_dir, statuses=statuses)
     voices, damages = _voices(files, speakers)
     for damage in damages:
         console.print(f"Not fully heard: {damage}", style="yellow", highlight=False, markup=False)
@@ -129,10 +135,12 @@ def command(
                     highlight=False, markup=False, soft_wrap=True, style="dim",
                 )  # fmt: skip
                 return
+            label = "SHADOW" if alert.shadow else "ALERT"
             progress.console.print(
-                f"{_clock(alert.raised_s)}  ALERT {alert.hit.severity.value}: {title}{who} "
+                f"{_clock(alert.raised_s)}  {label} {alert.hit.severity.value}: {title}{who} "
                 f"[{alert.hit.excerpt}], {alert.raised_s - alert.hit.span.end_s:.1f} s after it",
-                highlight=False, markup=False, soft_wrap=True, style="bold red",
+                highlight=False, markup=False, soft_wrap=True,
+                style="magenta" if alert.shadow else "bold red",
             )  # fmt: skip
 
     progress = Progress(
@@ -152,6 +160,7 @@ def command(
                     vad=vad,
                     recogniser=recogniser,
                     sinks=(Screen(),),
+                    trial_sinks=(Screen(),) if shadow else (),
                     on_utterance=say,
                     on_interim=say_interim,
                     on_progress=lambda position_s: progress.update(task, completed=position_s),
@@ -220,7 +229,7 @@ def _utterance_line(utterance: Utterance) -> dict[str, object]:
 
 
 def _alert_line(alert: Alert) -> dict[str, object]:
-    return {
+    line: dict[str, object] = {
         "type": "alert_update" if alert.is_update else "alert",
         "hit": alert.hit.id,
         "state": alert.state.value,
@@ -232,10 +241,13 @@ def _alert_line(alert: Alert) -> dict[str, object]:
         "excerpt": alert.hit.excerpt,
         "at_s": round(alert.raised_s, 3),
     }
+    return line | {"shadow": True} if alert.shadow else line
 
 
 def _count(n_alerts: Counter[str], alert: Alert) -> None:
     """Count an alert when it is raised, and no longer when it is taken back."""
+    if alert.shadow:
+        return
     if alert.state is HitState.RETRACTED:
         n_alerts[alert.hit.severity.value] -= 1
     elif not alert.is_update:

@@ -177,6 +177,25 @@ def test_replay_speaks_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.model
+def test_replay_with_shadow_rules(tmp_path: Path) -> None:
+    """A shadow rule's hits are shown where they are asked for, and never count as alerts."""
+    (tmp_path / "trial.yaml").write_text(
+        "pack: trial.words\nversion: 1\nrules:\n"
+        "  - {id: trial.guaranteed, title: T, description: D, severity: high, status: shadow,\n"
+        "     when: {phrase: guaranteed}}\n"
+    )
+    for options, n_hits in (((), 0), (("--shadow",), 1)):
+        done = run_process(
+            "replay", AGENT_AUDIO, "--rules", "trial.yaml", "--json", *options, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        lines = map(json.loads, done.stdout.splitlines())
+        hits = [line for line in lines if line["type"] == "alert"]
+        assert len(hits) >= n_hits if n_hits else hits == []
+        assert all(hit["shadow"] for hit in hits)
+
+
+@pytest.mark.model
 def test_replay_of_a_harmless_call(tmp_path: Path) -> None:
     """A call with its notice and without personal data raises nothing, and the exit code is 0."""
     folder = ROOT / "tests" / "fixtures" / "audio"
