@@ -14,6 +14,7 @@ import click
 # is asked for: `earmark --help` must not wait for speech models.
 SUBCOMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "alerts": "See what became of alerts, send dead ones again, try a target.",
         "analyst": "Run the worker that analyses calls from their records.",
         "audit": "Read recordings and write the authoritative report.",
         "db": "Bring the database up to date.",
