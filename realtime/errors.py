@@ -4,6 +4,7 @@ RealtimeError
 ├── LiveKitConfigError       an address or key that cannot be one (exit 2)
 ├── LiveKitUnavailableError  a server that does not answer or refuses the keys (exit 3)
 ├── DispatchError            no observer took the job (exit 3)
+├── SpeechProcessError       the shared speech process of a worker ended (exit 3)
 ├── RecognitionError         a recogniser failed on a piece of speech
 │   └── RecognitionDropped   it was given up, because too much waited or something newer came
 ├── PluginError              a speech-to-text plugin that is missing or cannot be set up (exit 3)
@@ -44,6 +45,10 @@ class LiveKitUnavailableError(RealtimeError):
 
 class DispatchError(RealtimeError):
     """The observer was asked into a room and did not come."""
+
+
+class SpeechProcessError(RealtimeError):
+    """The speech process of a worker ended, so that no room of it can be heard any more."""
 
 
 class RecognitionError(RealtimeError):

@@ -112,6 +112,11 @@ class Listener:
         self._segments: asyncio.Queue[Segment] = asyncio.Queue(_MAX_SEGMENTS)
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
+    @property
+    def n_waiting(self) -> tuple[int, int]:
+        """How many chunks of audio and pieces of speech wait."""
+        return self._chunks.qsize(), self._segments.qsize()
+
     def start(self) -> None:
         """Begin to listen."""
         self._session.listen(self.ear)

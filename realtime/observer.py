@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from livekit import rtc
 from livekit.rtc.room import EventTypes
 
+from realtime import metrics
 from realtime.clock import CallClock
 from realtime.ledger import CallLedger
 from realtime.recognition import AsyncRecogniser
 from realtime.room_records import RoomRecords
-from realtime.roster import Roster, is_ours
-from realtime.session import CallSession
+from realtime.roster import Roster, is_ours, is_ringing
+from realtime.session import CallSession, OnUtterance
 from realtime.supervisors import SupervisorSink
 from realtime.track import SILENT_AFTER_S, Listening, ObservedTrack
 from rules.engine import Engine
 from rules.rulebook import Rulebook
 from rules.similarity import Embedder
-from rules.types import Participant, Role
+from rules.types import Participant, Role, Utterance
 from speech.vad import VadModel
 from storage.objects import ObjectStore
 
@@ -56,6 +56,10 @@ class RoomObserver:
         records: Tells of everything that happens.
         signing_secret: Signs data messages.
         on_empty: Called once when everybody has left.
+        lost_since_s: Call-clock position until which an observer before this one had heard when it
+            was lost; None if there was none.
+        series: Follows the track's sid in the names of utterances and recordings. Observers of one
+            call must differ in it, or the second would overwrite what the first one found.
     """
 
     def __init__(
@@ -76,8 +80,12 @@ class RoomObserver:
         records: RoomRecords,
         signing_secret: str | None,
         on_empty: Callable[[], None],
+        lost_since_s: float | None = None,
+        series: str = "",
     ) -> None:
         self._room = room
+        self._lost_since_s = lost_since_s
+        self._series = series
         self._clock = clock
         self._ledger = ledger
         self._roster = roster
@@ -88,8 +96,8 @@ class RoomObserver:
             room_sid=room_sid,
             engine=Engine(rulebook.for_live(), embedder=embedder),
             clock=clock,
-            sinks=(self._sink, ledger, records.flow),
-            on_utterance=records.flow.utterance,
+            sinks=(self._sink, ledger, records.flow, metrics.CountingSink()),
+            on_utterance=_counting(records.flow.utterance),
             judges=records.judges,
         )
         ledger.on_gap = records.gap
@@ -108,6 +116,7 @@ class RoomObserver:
         self._joined = False
         self._tracks: dict[TrackKey, ObservedTrack] = {}
         self._n_parts: dict[str, int] = {}
+        self._last_heard_s: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
         self._empty_since_s: float | None = None
@@ -122,6 +131,20 @@ class RoomObserver:
             "track_unpublished": self._on_track_gone,
             "reconnected": self._on_reconnected,
             **records.handlers,
+        }
+
+    @property
+    def heard_until_s(self) -> float:
+        """Call-clock position before which everything has been judged."""
+        return self._session.heard_until_s
+
+    def queue_depths(self) -> Mapping[str, int]:
+        """How much waits: chunks of audio, pieces of speech, rows."""
+        depths = [observed.n_waiting for observed in self._tracks.values()]
+        return {
+            "chunks": sum(n_chunks for n_chunks, _ in depths),
+            "segments": sum(n_segments for _, n_segments in depths),
+            "rows": self._ledger.n_waiting,
         }
 
     async def start(self, connect: Callable[[], Awaitable[None]]) -> None:
@@ -184,7 +207,7 @@ class RoomObserver:
 
     def _on_participant(self, participant: rtc.RemoteParticipant) -> None:
         # Before it has joined, `start` will come to everybody.
-        if self._joined and not is_ours(participant):
+        if self._joined and not is_ours(participant) and not is_ringing(participant):
             self._hold(self._welcome(participant), "participant")
 
     async def _welcome(self, participant: rtc.RemoteParticipant) -> None:
@@ -215,6 +238,9 @@ class RoomObserver:
         # LiveKit may send no unsubscribe for a participant who left.
         for key in [key for key in self._tracks if key[0] == participant.sid]:
             self._stop(key)
+        successor = self._room.remote_participants.get(participant.identity)
+        if is_ours(participant) or (successor is not None and successor.sid != participant.sid):
+            return  # the same identity is back already, under another sid
         self._sink.left(participant.identity)
         self._records.gone(participant.identity, participant.sid)
         self._ledger.participant_left(participant.identity, self._clock.now_s())
@@ -240,7 +266,8 @@ class RoomObserver:
             track=track,
             publication=publication,
             identity=participant.identity,
-            track_id=publication.sid if part == 1 else f"{publication.sid}-{part}",
+            lost_since_s=self._last_heard_s.pop(publication.sid, None),
+            track_id=f"{publication.sid}{self._series}" + ("" if part == 1 else f"-{part}"),
         )
         self._hold(observed.run(), "track")
 
@@ -252,6 +279,8 @@ class RoomObserver:
     def _stop(self, key: TrackKey) -> None:
         observed = self._tracks.pop(key, None)
         if observed is not None:
+            # Should the same track be subscribed again, what was said in between was missed.
+            self._last_heard_s[key[1]] = observed.last_frame_s
             observed.stop()
 
     def _hears(self, identity: str, track_sid: str | None) -> bool:
@@ -273,10 +302,18 @@ class RoomObserver:
     def _note_late_join(self) -> None:
         """What was said before the observer came is a gap, not silence."""
         joined_s = self._clock.now_s()
+        if self._lost_since_s is not None:
+            self._ledger.gap(
+                identity=None,
+                kind="observer_lost",
+                start_s=self._lost_since_s,
+                end_s=joined_s,
+            )
+            return
         there_since_s = min(
             (
                 (participant.joined_at - self._clock.call_started_at).total_seconds()
-                for participant in self._room.remote_participants.values()
+                for participant in self._people()
                 if participant.joined_at is not None
             ),
             default=joined_s,
@@ -289,6 +326,12 @@ class RoomObserver:
                 end_s=joined_s,
             )
 
+    def _people(self) -> Iterator[rtc.RemoteParticipant]:
+        """Who is on the call; agents of ours are not."""
+        for participant in self._room.remote_participants.values():
+            if not is_ours(participant):
+                yield participant
+
     async def _tick_forever(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
@@ -300,7 +343,7 @@ class RoomObserver:
             self._look_whether_empty(now_s)
 
     def _look_whether_empty(self, now_s: float) -> None:
-        if self._room.remote_participants:
+        if any(True for _ in self._people()):
             self._empty_since_s = None
         elif self._empty_since_s is None:
             self._empty_since_s = now_s
@@ -309,10 +352,11 @@ class RoomObserver:
             self._on_empty()
 
 
-def call_start(*, creation_time_s: int, creation_time_ms: int) -> datetime:
-    """When a room was created, from the two fields that LiveKit has for it."""
-    if creation_time_ms:
-        return datetime.fromtimestamp(creation_time_ms / 1000, UTC)
-    if creation_time_s:
-        return datetime.fromtimestamp(creation_time_s, UTC)
-    return datetime.now(UTC)  # a server that does not say: the call begins when it is observed
+def _counting(on_utterance: OnUtterance) -> OnUtterance:
+    """The same, with each utterance counted."""
+
+    async def counted(utterance: Utterance) -> None:
+        metrics.UTTERANCES.labels(metrics.FINAL if utterance.is_final else metrics.INTERIM).inc()
+        await on_utterance(utterance)
+
+    return counted

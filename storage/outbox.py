@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from storage.tables import OUTBOX
 from storage.upsert import insert_if_new
@@ -164,3 +164,14 @@ def mark_failed(
         .where(OUTBOX.c.delivery_id == delivery_id, _OPEN)
         .values(last_error=error, **end)
     )
+
+
+def depth(connection: Connection) -> tuple[int, int]:
+    """How many deliveries are open, and how many were given up."""
+
+    def count(which: ColumnElement[bool]) -> int:
+        return connection.execute(
+            select(func.count()).select_from(OUTBOX).where(which)
+        ).scalar_one()
+
+    return count(_OPEN), count(OUTBOX.c.dead_at.is_not(None))
