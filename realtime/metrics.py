@@ -81,14 +81,14 @@ class CountingSink:
             ALERT_DELAY.labels(hit.severity.value).observe(delay_s)
 
 
-def recognised(elapsed_s: float) -> None:
+def recognised(elapsed_s: float, *, is_final: bool) -> None:
     """A piece of speech became words, or none."""
-    RECOGNISER.labels(FINAL).observe(elapsed_s)
+    RECOGNISER.labels(FINAL if is_final else INTERIM).observe(elapsed_s)
 
 
-def dropped(reason: str, *, of: str = FINAL) -> None:
-    """A piece of speech was given up."""
-    DROPPED.labels(of, reason).inc()
+def dropped(reason: str, *, is_final: bool = True) -> None:
+    """A piece of speech, or a guess at one, was given up."""
+    DROPPED.labels(FINAL if is_final else INTERIM, reason).inc()
 
 
 def count_round(found: Round) -> None:

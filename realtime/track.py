@@ -203,7 +203,6 @@ class ObservedTrack:
             recogniser=self._shared.recogniser,
             session=self._shared.session,
             on_lost=self._note_lost,
-            on_worked=metrics.recognised,
             writer=self._recorder,
         )
         listener.start()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import httpx
 from livekit.agents import AgentServer
@@ -24,6 +25,18 @@ VITAL = frozenset({SPEECH})
 _AGENT_PAGE_TIMEOUT_S = 3.0
 # An observer that wrote nothing for so long is not late but lost.
 _LOST_AFTER = timedelta(minutes=10)
+
+# What a worker tells of itself.
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "earmark_worker_rooms_max": "Rooms that this worker takes.",
+        "earmark_worker_draining": "Whether this worker takes no new rooms and waits for calls.",
+        "earmark_database_up": "Whether the database answers.",
+        "earmark_outbox_open": "Alerts that wait for delivery.",
+        "earmark_outbox_dead": "Alerts whose delivery was given up.",
+        "earmark_heartbeat_age_seconds": "Age of the oldest heartbeat of who has not left.",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,34 +115,19 @@ class Vitals(Collector):
     def collect(self) -> Iterator[Metric]:
         """What this process tells Prometheus by itself."""
         pulse = self._ask()
-        values: dict[str, tuple[str, float]] = {
-            "earmark_worker_rooms_max": (
-                "Rooms that this worker takes.",
-                self._max_rooms,
-            ),
-            "earmark_worker_draining": (
-                "Whether this worker takes no new rooms and waits for calls to end.",
-                int(self._server.draining),
-            ),
-            "earmark_database_up": (
-                "Whether the database answers.",
-                int(pulse.is_database_there),
-            ),
+        values: dict[str, float] = {
+            "earmark_worker_rooms_max": self._max_rooms,
+            "earmark_worker_draining": int(self._server.draining),
+            "earmark_database_up": int(pulse.is_database_there),
         }
         if pulse.is_database_there:  # else nobody knows
             age_s = 0.0
             if pulse.oldest_beat_at is not None:
                 age_s = (datetime.now(UTC) - pulse.oldest_beat_at).total_seconds()
             values |= {
-                "earmark_outbox_open": (
-                    "Alerts that wait for delivery.", pulse.n_open_deliveries,
-                ),
-                "earmark_outbox_dead": (
-                    "Alerts whose delivery was given up.", pulse.n_dead_deliveries,
-                ),
-                "earmark_heartbeat_age_seconds": (
-                    "Age of the oldest heartbeat of an observer that has not left.", age_s,
-                ),
-            }  # fmt: skip
-        for name, (text, value) in values.items():
-            yield GaugeMetricFamily(name, text, value=value)
+                "earmark_outbox_open": pulse.n_open_deliveries,
+                "earmark_outbox_dead": pulse.n_dead_deliveries,
+                "earmark_heartbeat_age_seconds": age_s,
+            }
+        for name, value in values.items():
+            yield GaugeMetricFamily(name, NAMES[name], value=value)

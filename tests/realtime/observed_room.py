@@ -16,13 +16,17 @@ from earmark.demo_call import Access, Caller
 from realtime.clock import CallClock, call_start
 from realtime.dispatch import livekit_api
 from realtime.ledger import CallLedger
-from realtime.listener import AsyncRecogniser
 from realtime.observer import RoomObserver
+from realtime.recognition import AsyncRecogniser, Guesses
+from realtime.record_config import RecordConfig, RoomAccess
+from realtime.record_setup import room_records
+from realtime.roster import Roster
+from realtime.ticket import Ticket
 from rules.loader import load_rulebook
 from rules.types import Hit
 from speech.audio import SAMPLE_RATE_HZ, decode
 from speech.models import find_model
-from speech.recogniser import RecognisedWord
+from speech.recogniser import RecognisedWord, Recognition
 from speech.vad import VadModel
 from storage import calls, gaps, hits, recordings
 from storage.database import Database, open_database
@@ -52,16 +56,29 @@ def speech(duration_s: float, *, start_s: float = 12.0) -> NDArray[np.float32]:
     return samples[first : first + int(duration_s * SAMPLE_RATE_HZ)]
 
 
+class NoLanguage:
+    """The way to a process that reads utterances, where records are not asked for."""
+
+    async def do_inference(self, method: str, data: bytes) -> bytes | None:
+        """Nobody is there."""
+        raise RuntimeError("no records are asked for")
+
+
 class PlannedRecogniser:
     """Understands every piece of speech as the phrase."""
 
-    async def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
+    guesses = Guesses.NONE
+
+    async def transcribe(self, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
         """The phrase, from the beginning of the piece to its end."""
         duration_s = len(samples) / SAMPLE_RATE_HZ
         cuts_s = np.linspace(0.0, duration_s, len(PHRASE) + 1)
-        return tuple(
-            RecognisedWord(text=word, start_s=float(start), end_s=float(end), confidence=0.9)
-            for word, start, end in zip(PHRASE, cuts_s[:-1], cuts_s[1:], strict=True)
+        words = zip(PHRASE, cuts_s[:-1], cuts_s[1:], strict=True)
+        return Recognition(
+            words=tuple(
+                RecognisedWord(text=word, start_s=float(start), end_s=float(end), confidence=0.9)
+                for word, start, end in words
+            )
         )
 
 
@@ -144,12 +161,23 @@ async def observed_room(
             source="livekit", deliver=False,
         )  # fmt: skip
         room = rtc.Room()
+        roster = Roster()
+        records = room_records(
+            RecordConfig(enabled=False),
+            RoomAccess(
+                url=access.url, api_key=access.api_key, api_secret=access.api_secret,
+                supervisors=frozenset(), roles=(), signing_secret=None,
+            ),
+            room=room, room_sid=made.sid, clock=clock, roster=roster, executor=NoLanguage(),
+            database=database,
+        )  # fmt: skip
         observer = RoomObserver(
             room=room, room_sid=made.sid, room_name=name, clock=clock, rulebook=rulebook,
             vad=vad or VadModel(find_model("silero-vad", folder / "models")),
             recogniser=recogniser or PlannedRecogniser(), ledger=ledger,
+            roster=roster, records=records,
             objects=open_objects(str(folder / "objects")), spool_dir=folder / "spool",
-            supervisors=frozenset({"sue"}), signing_secret=None,
+            signing_secret=None,
             on_empty=lambda: emptied.append(clock.now_s()),
         )  # fmt: skip
         token = (

@@ -43,13 +43,13 @@ def running_watch(
             process.wait()
 
 
-def log_lines(log_path: Path, message: str) -> list[dict[str, object]]:
-    """The log's records with a message."""
+def log_lines(log_path: Path, message: str | None = None) -> list[dict[str, object]]:
+    """The log's records, all of them or those with a message."""
     found = []
     for line in log_path.read_text(errors="replace").splitlines():
         if line.startswith("{"):
             record = json.loads(line)
-            if record["message"] == message:
+            if message in (None, record["message"]):
                 found.append(record)
     return found
 

@@ -19,11 +19,11 @@ from realtime.devserver import DevServer
 from realtime.recognition import ThreadRecogniser
 from rules.types import Role
 from speech.models import find_model
-from speech.recogniser import RecognisedWord
 from speech.vad import VadModel
 from storage.gaps import GapKind
 from tests.realtime.builders import access_to
 from tests.realtime.observed_room import Guest, observed_room, speech, until
+from tests.realtime.scripted import ScriptedEngine
 
 pytestmark = [pytest.mark.livekit, pytest.mark.model, pytest.mark.slow]
 
@@ -222,38 +222,24 @@ async def test_trap_09_encrypted(access: Access, tmp_path: Path) -> None:
         await ann.leave()
 
 
-class BlockingRecogniser:
-    """Holds its thread until the event loop has moved on; a loop that it blocks never does."""
-
-    def __init__(self) -> None:
-        self.may_go_on = threading.Event()
-        self.was_let_go = False
-
-    def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
-        """Block."""
-        self.was_let_go = self.may_go_on.wait(20)
-        return (RecognisedWord(text="heron", start_s=0.0, end_s=0.5, confidence=0.9),)
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
 async def test_trap_10_slow_inference(access: Access, tmp_path: Path) -> None:
     """While a recogniser works, the event loop goes on: other things of the room happen."""
-    blocking = BlockingRecogniser()
-    recogniser = ThreadRecogniser(blocking)
+    engine = ScriptedEngine()  # holds its thread until the test lets it go
+    recogniser = ThreadRecogniser(engine)
     async with observed_room(access, tmp_path, recogniser=recogniser) as seen:
         ann = Guest(seen, "ann")
         await ann.join()
         await ann.publish()
         await ann.speak(speech(3.0))
         await until(lambda: seen.observer.queue_depths()["chunks"] == 0)
+        await until(engine.begun.is_set)
         # Somebody comes while the recogniser is busy, and is written down at once.
         bob = Guest(seen, "bob")
         await bob.join()
         await until(lambda: "bob" in seen.people())
-        blocking.may_go_on.set()
+        assert engine.begun.is_set()
+        engine.free.set()
         await bob.leave()
         await ann.leave()
     recogniser.close()
-    assert blocking.was_let_go
+    assert engine.batches
