@@ -85,6 +85,7 @@ class Watcher:
         database: Where observers say that they live.
         policy: Which rooms, and how.
         on_round: Told what each look found and did.
+        now: Wall time, UTC.
     """
 
     def __init__(
@@ -94,11 +95,13 @@ class Watcher:
         database: Database,
         policy: WatchPolicy,
         on_round: Callable[[Round], None] = lambda _: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._connect = connect
         self._database = database
         self._policy = policy
         self._on_round = on_round
+        self._now = now
         self._wake = asyncio.Event()
         self._requests = asyncio.Semaphore(_MAX_REQUESTS)
         self._last_good_at: datetime | None = None
@@ -138,7 +141,7 @@ class Watcher:
             StorageError: the database could not be used.
         """
         listed = await client.room.list_rooms(api.ListRoomsRequest())
-        now = datetime.now(UTC)
+        now = self._now()
         rooms = await asyncio.gather(*(self._see(client, room, now) for room in listed.rooms))
         try:
             round_ = await asyncio.to_thread(self._decide, rooms, now)
