@@ -325,7 +325,9 @@ class Listener:
             guess.heard.exception()  # nobody has to look at it
             if not isinstance(exc, RecognitionError):
                 raise
-            self._drop_guess("recogniser")  # the final words will tell
+            # The final words will tell.
+            is_dropped = isinstance(exc, RecognitionDropped)
+            self._drop_guess("overload" if is_dropped else "recogniser")
             return
         guess.heard.set_result(heard)
         if guess.is_final:

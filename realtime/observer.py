@@ -34,6 +34,8 @@ _TICK_S = 0.25
 _EMPTY_AFTER_S = 15.0
 # Somebody who was there this long before the observer may have said what nobody heard.
 _LATE_AFTER_S = 2.0
+# Tracks of which it is remembered when they were last heard, should they be subscribed anew.
+_MAX_LAST_HEARD = 2000
 
 TrackKey = tuple[str, str]  # participant sid, track sid: an identity can come back within a tick
 
@@ -98,6 +100,7 @@ class RoomObserver:
             clock=clock,
             sinks=(self._sink, ledger, records.flow, metrics.CountingSink()),
             on_utterance=_counting(records.flow.utterance),
+            on_interim=_count,
             judges=records.judges,
         )
         ledger.on_gap = records.gap
@@ -207,11 +210,17 @@ class RoomObserver:
 
     def _on_participant(self, participant: rtc.RemoteParticipant) -> None:
         # Before it has joined, `start` will come to everybody.
-        if self._joined and not is_ours(participant) and not is_ringing(participant):
+        if self._joined and not is_ours(participant):
             self._hold(self._welcome(participant), "participant")
 
     async def _welcome(self, participant: rtc.RemoteParticipant) -> None:
+        known = self._roster.get(participant.identity)
         person = self._roster.admit(participant)
+        if known is not None and known.sid != person.sid:
+            # Back under another sid, before or without a word that the first one is gone. Nothing
+            # that was sent to that one has reached this one.
+            self._sink.left(person.identity)
+            self._records.gone(person.identity, known.sid)
         # What is sent to somebody who is still connecting does not arrive.
         is_active = participant.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE
         self._records.welcome(person, participant.attributes, is_active=is_active)
@@ -219,6 +228,8 @@ class RoomObserver:
             self._sink.left(person.identity)
         elif is_active:
             await self._sink.joined(person.identity)
+        if is_ringing(participant):
+            return  # told as a record; on the call from when somebody takes it up
         await self._session.participant(
             Participant(
                 identity=person.identity,
@@ -238,11 +249,14 @@ class RoomObserver:
         # LiveKit may send no unsubscribe for a participant who left.
         for key in [key for key in self._tracks if key[0] == participant.sid]:
             self._stop(key)
-        successor = self._room.remote_participants.get(participant.identity)
-        if is_ours(participant) or (successor is not None and successor.sid != participant.sid):
-            return  # the same identity is back already, under another sid
+        known = self._roster.get(participant.identity)
+        if is_ours(participant) or (known is not None and known.sid != participant.sid):
+            return  # the identity is back under another sid, and that has been told
         self._sink.left(participant.identity)
         self._records.gone(participant.identity, participant.sid)
+        successor = self._room.remote_participants.get(participant.identity)
+        if successor is not None and successor.sid != participant.sid:
+            return  # back in the same moment: nobody has left the call
         self._ledger.participant_left(participant.identity, self._clock.now_s())
 
     def _on_track(
@@ -280,7 +294,10 @@ class RoomObserver:
         observed = self._tracks.pop(key, None)
         if observed is not None:
             # Should the same track be subscribed again, what was said in between was missed.
+            # A full reconnect takes everybody out of the room first, so this outlasts who left.
             self._last_heard_s[key[1]] = observed.last_frame_s
+            while len(self._last_heard_s) > _MAX_LAST_HEARD:
+                self._last_heard_s.pop(next(iter(self._last_heard_s)))
             observed.stop()
 
     def _hears(self, identity: str, track_sid: str | None) -> bool:
@@ -356,7 +373,11 @@ def _counting(on_utterance: OnUtterance) -> OnUtterance:
     """The same, with each utterance counted."""
 
     async def counted(utterance: Utterance) -> None:
-        metrics.UTTERANCES.labels(metrics.FINAL if utterance.is_final else metrics.INTERIM).inc()
+        await _count(utterance)
         await on_utterance(utterance)
 
     return counted
+
+
+async def _count(utterance: Utterance) -> None:
+    metrics.UTTERANCES.labels(metrics.FINAL if utterance.is_final else metrics.INTERIM).inc()

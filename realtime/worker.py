@@ -293,8 +293,8 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
     context.proc.userdata[_HEART] = asyncio.create_task(
         beat_forever(ledger, observer), name="heart"
     )
+    metrics.ROOMS.labels(metrics.LIVEKIT).inc()  # before what may fail: leaving takes it back
     await observer.start(lambda: context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY))
-    metrics.ROOMS.labels(metrics.LIVEKIT).inc()
     if egress is not None:
         egress.begin()
     log.info("observing", extra={"room_sid": room.sid})

@@ -1,7 +1,7 @@
 """The traps of LiveKit that an observer must survive, each on a real server.
 
 docs/operations.md has the table of all of them; those that need whole processes are in
-test_watch.py, test_second_observer.py and test_worker_limits.py.
+test_watch.py and test_worker_limits.py; trap 13 is in test_event_receiver.py.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from livekit import rtc
 from livekit.rtc import SimulateScenarioKind
 from numpy.typing import NDArray
 
-from earmark.demo_call import Access
+from earmark.demo_call import Access, ReceivedAlert, SupervisorClient
 from realtime.devserver import DevServer
 from realtime.recognition import ThreadRecogniser
 from rules.types import Role
 from speech.models import find_model
 from speech.vad import VadModel
 from storage.gaps import GapKind
-from tests.realtime.builders import access_to
+from tests.realtime.builders import SECRET, access_to
 from tests.realtime.observed_room import Guest, observed_room, speech, until
 from tests.realtime.scripted import ScriptedEngine
 
@@ -49,7 +49,7 @@ async def test_trap_01_deaf_after_a_reconnect(
         await until(lambda: bool(seen.heard("ann")))
         cut_s = seen.clock.now_s()
         await seen.room.simulate_scenario(SimulateScenarioKind.Value(scenario))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await reconnected.wait()
         await asyncio.sleep(1.5)
         back_s = seen.clock.now_s()
@@ -100,7 +100,7 @@ async def test_trap_03_frames_that_a_close_throws_away(access: Access, tmp_path:
         await ann.speak(speech(4.0))
         await asyncio.sleep(0.2)
         await ann.leave()
-        await until(lambda: len(seen.recordings()) == 1, timeout_s=40)
+        await until(lambda: len(seen.recordings()) == 1)
         (recording,) = seen.recordings()
     # A second passes between publishing and speaking.
     assert recording.duration_s > 4.5
@@ -152,6 +152,30 @@ async def test_trap_05_identity_that_comes_back(access: Access, tmp_path: Path) 
         await again.leave()
         await until(lambda: seen.people()["ann"].left_s is not None)
         await until(lambda: len(seen.recordings()) == 2)
+
+
+async def test_trap_05_supervisor_that_comes_back(access: Access, tmp_path: Path) -> None:
+    """A supervisor's new client gets what was raised before, and what is raised from then on."""
+    first: list[ReceivedAlert] = []
+    again: list[ReceivedAlert] = []
+    async with observed_room(access, tmp_path) as seen:
+        ann = Guest(seen, "ann")
+        sue = SupervisorClient(access, seen.name, "sue", secret=SECRET, on_alert=first.append)
+        await ann.join()
+        await ann.publish()
+        await sue.join()
+        await ann.speak(speech(2.5))
+        await until(lambda: bool(first))
+        back = SupervisorClient(access, seen.name, "sue", secret=SECRET, on_alert=again.append)
+        await back.join()  # the server sends the first one away
+        await until(lambda: bool(again))
+        n_raised = len(again)
+        spoke_s = seen.clock.now_s()
+        await ann.speak(speech(2.5))
+        await until(lambda: bool(seen.heard("ann", since_s=spoke_s)))
+        await until(lambda: len(again) > n_raised)
+        await back.leave()
+        await ann.leave()
 
 
 async def test_trap_07_agents(access: Access, tmp_path: Path) -> None:
