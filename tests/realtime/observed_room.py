@@ -124,7 +124,7 @@ class ObservedRoom:
         return [hit for hit in self.hits() if hit.speaker == identity and hit.span.end_s > since_s]
 
 
-async def until(condition: Callable[[], bool], *, timeout_s: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], *, timeout_s: float = 90.0) -> None:
     """Wait for something that a server does in its own time.
 
     Raises:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-_READY_TIMEOUT_S = 60.0
-_STOP_TIMEOUT_S = 30.0
+_READY_TIMEOUT_S = 180.0
+_STOP_TIMEOUT_S = 60.0
 
 
 @contextmanager

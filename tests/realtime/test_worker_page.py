@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,8 @@ from tests.realtime.processes import job_pids, page_address
 pytestmark = [pytest.mark.livekit, pytest.mark.model, pytest.mark.slow]
 
 ROOM, AGENT = "metered-room", "agnes-the-agent"
+PROMISE = 'earmark_hits_total{rule="conduct.promissory-claim",severity="high",state="confirmed"}'
+DELAYS = 'earmark_alert_delay_seconds_count{severity="high"}'
 
 
 def values(metrics: str) -> dict[str, float]:
@@ -45,25 +48,45 @@ async def _call(access: Access, page: str, worker_log: Path) -> tuple[str, str]:
         await dispatch(client, ROOM)
         await agent.publish()
         await agent.speak(sound[12 * SAMPLE_RATE_HZ : 21 * SAMPLE_RATE_HZ])
-        await asyncio.sleep(6)  # the queues are counted with each heartbeat
-        during = (await http.get(f"{page}metrics")).text
+        during = await _metrics_once(http, page, _is_counted)
         await agent.leave()
         await client.room.delete_room(api.DeleteRoomRequest(room=ROOM))
         pid = job_pids(worker_log)[0]
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             while psutil.pid_exists(pid):
                 await asyncio.sleep(0.2)
         after = (await http.get(f"{page}metrics")).text
     return during, after
 
 
+async def _metrics_once(
+    http: httpx.AsyncClient, page: str, condition: Callable[[dict[str, float]], bool]
+) -> str:
+    """The metrics, as soon as they are as they must be; after two minutes as they are."""
+    deadline_s = time.monotonic() + 120
+    while True:
+        text = (await http.get(f"{page}metrics", timeout=30)).text
+        if condition(values(text)) or time.monotonic() > deadline_s:
+            return text
+        await asyncio.sleep(0.5)
+
+
+def _is_counted(counted: dict[str, float]) -> bool:
+    """Whether the promise was heard to its end; queues are counted with each heartbeat."""
+    return (
+        counted.get(PROMISE, 0) >= 1
+        and counted.get(DELAYS, 0) >= 1
+        and counted.get('earmark_queue_depth{queue="segments"}') == 0
+    )
+
+
 def _health(page: str, path: str = "") -> tuple[int, str]:
-    answer = httpx.get(f"{page}{path}", timeout=10)
+    answer = httpx.get(f"{page}{path}", timeout=30)
     return answer.status_code, answer.text
 
 
 def _wait_for(page: str, expected: str) -> None:
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 90
     while expected not in (said := _health(page)[1]):
         assert time.monotonic() < deadline_s, said
         time.sleep(0.5)
@@ -95,21 +118,18 @@ def test_page(tmp_path: Path) -> None:
             )
         ]  # fmt: skip
         speech.kill()
-        assert worker.wait(60) == 3
+        assert worker.wait(120) == 3
     _assert_counted(values(during), values(after))
     for private in (ROOM, AGENT, "guaranteed"):
         assert private not in during + after
 
 
 def _assert_counted(during: dict[str, float], after: dict[str, float]) -> None:
-    promise = (
-        'earmark_hits_total{rule="conduct.promissory-claim",severity="high",state="confirmed"}'
-    )
-    delays = 'earmark_alert_delay_seconds_count{severity="high"}'
     for counted in (during, after):  # what an ended process counted stays counted
         assert counted['earmark_utterances_total{state="final"}'] >= 1
-        assert counted[promise] >= 1
-        assert counted[delays] >= 1
+        assert counted['earmark_recogniser_seconds_count{pass="interim"}'] >= 1
+        assert counted[PROMISE] >= 1
+        assert counted[DELAYS] >= 1
         assert counted['earmark_recogniser_seconds_count{pass="final"}'] >= 1
         assert counted["earmark_database_up"] == 1
         assert counted["earmark_worker_rooms_max"] == 20
@@ -117,5 +137,5 @@ def _assert_counted(during: dict[str, float], after: dict[str, float]) -> None:
     assert during['earmark_rooms_observed{source="livekit"}'] == 1
     assert during['earmark_tracks_heard{source="livekit"}'] == 1
     assert during['earmark_queue_depth{queue="segments"}'] == 0
-    assert during["earmark_heartbeat_age_seconds"] < 15
+    assert during["earmark_heartbeat_age_seconds"] < 60  # one of four seconds, on a busy machine
     assert after.get('earmark_rooms_observed{source="livekit"}', 0) == 0
