@@ -7,11 +7,13 @@ test_watch.py and test_worker_limits.py; trap 13 is in test_event_receiver.py.
 import asyncio
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from livekit import rtc
 from livekit.rtc import SimulateScenarioKind
+from livekit.rtc.room import EventTypes
 from numpy.typing import NDArray
 
 from earmark.demo_call import Access, ReceivedAlert, SupervisorClient
@@ -154,8 +156,14 @@ async def test_trap_05_identity_that_comes_back(access: Access, tmp_path: Path) 
         await until(lambda: len(seen.recordings()) == 2)
 
 
-async def test_trap_05_supervisor_that_comes_back(access: Access, tmp_path: Path) -> None:
-    """A supervisor's new client gets what was raised before, and what is raised from then on."""
+@pytest.mark.parametrize("is_told_late", [False, True])
+async def test_trap_05_supervisor_that_comes_back(
+    access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_told_late: bool
+) -> None:
+    """A supervisor's new client gets what was raised before, and what is raised from then on.
+
+    Whether the observer is told of the old client's end before or after the new one is there.
+    """
     first: list[ReceivedAlert] = []
     again: list[ReceivedAlert] = []
     async with observed_room(access, tmp_path) as seen:
@@ -166,9 +174,24 @@ async def test_trap_05_supervisor_that_comes_back(access: Access, tmp_path: Path
         await sue.join()
         await ann.speak(speech(2.5))
         await until(lambda: bool(first))
+        late: list[rtc.RemoteParticipant] = []
+        tell = seen.room.emit
+
+        def hold_back(event: EventTypes, *told: Any) -> None:
+            if event == "participant_disconnected":
+                late.append(*told)
+            else:
+                tell(event, *told)
+
+        if is_told_late:
+            monkeypatch.setattr(seen.room, "emit", hold_back)
         back = SupervisorClient(access, seen.name, "sue", secret=SECRET, on_alert=again.append)
         await back.join()  # the server sends the first one away
         await until(lambda: bool(again))
+        for gone in late:
+            tell("participant_disconnected", gone)
+        assert len(late) == is_told_late
+        monkeypatch.undo()
         n_raised = len(again)
         spoke_s = seen.clock.now_s()
         await ann.speak(speech(2.5))
