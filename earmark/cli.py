@@ -26,6 +26,7 @@ SUBCOMMANDS: Mapping[str, str] = MappingProxyType(
         "recordings": "See that what should be recorded is there.",
         "replay": "Run audio files through the live path.",
         "rules": "Check, test and try rules.",
+        "watch": "Keep the rooms of a LiveKit server observed.",
         "webhooks": "Receive LiveKit's webhooks.",
     }
 )

@@ -66,6 +66,7 @@ def examine(settings: Settings) -> Mapping[str, Look]:
         "audit transcription": _audit_stt,
         "sentence similarity": _similarity,
         "diarization": _diarization,
+        "watch": _watch,
         "recorder": _recorder,
         "objects": _objects,
         "database": _database,
@@ -219,6 +220,17 @@ def _diarization(settings: Settings) -> Look:
         "is heard as one unnamed speaker"
         + (f" (pyannote.audio {installed} is installed and not used yet)" if installed else "")
     )
+
+
+def _watch(settings: Settings) -> Look:
+    names = ", ".join(settings.watch_include) or "every room"
+    if settings.watch_exclude:
+        names += f" but {', '.join(settings.watch_exclude)}"
+    n_people = settings.watch_min_participants
+    people = "one person" if n_people == 1 else f"{n_people} people"
+    uses = f"`earmark watch` keeps {names} observed, from {people} on"
+    is_set = {"watch_include", "watch_exclude"} & settings.model_fields_set
+    return (_ok if is_set else _default)(uses)
 
 
 def _recorder(settings: Settings) -> Look:

@@ -209,6 +209,38 @@ class Settings(BaseSettings):
         description="Whether requests to Egress carry the S3 account; better is to give Egress "
         "one of its own.",
     )
+    drain_timeout_s: int = Field(
+        1800, ge=1, description="How long a worker that is to stop waits for its calls to end."
+    )
+    job_memory_limit_mb: int = Field(
+        1500,
+        ge=200,
+        description="Memory at which the process of a call is killed; `earmark watch` sends the "
+        "observer again.",
+    )
+
+    watch_include: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Patterns of room names that `earmark watch` keeps observed, such as "
+        "support-*; separated by ','; empty means every room.",
+    )
+    watch_exclude: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Patterns of room names that it leaves out; separated by ','."
+    )
+    watch_min_participants: int = Field(
+        1, ge=1, description="People that must be in a room before it is observed."
+    )
+    watch_interval_s: float = Field(
+        5.0, ge=1, description="Time between two looks at the rooms of the server."
+    )
+    watch_report_after_s: float = Field(
+        60.0, ge=1, description="How long a room may be without an observer before it is reported."
+    )
+    watch_participants_may_opt_out: bool = Field(
+        False,
+        description="Whether a participant's attribute `earmark.observe`=false leaves its room "
+        "out; only where participants cannot change their attributes.",
+    )
 
     @field_validator("egress_filepath")
     @classmethod
@@ -243,7 +275,10 @@ class Settings(BaseSettings):
     def _split_paths(cls, value: object) -> object:
         return tuple(value.split(os.pathsep)) if isinstance(value, str) and value else value or ()
 
-    @field_validator("supervisors", "roles", "allow_private_targets", mode="before")
+    @field_validator(
+        "supervisors", "roles", "allow_private_targets", "watch_include", "watch_exclude",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _split_names(cls, value: object) -> object:
         if isinstance(value, str):

@@ -37,6 +37,7 @@ _SENTENCES = {
     "egress_without_file": "Egress finished the recording of this track elsewhere, or nowhere.",
     "egress_limit_reached": "Egress ended the recording at its time limit; the rest is missing.",
     "size_differs": "The file is not as long as it was when it was written.",
+    "unobserved": "No observer was on the call.",
     "call_not_ended": "Nobody saw the end of the call; recordings may still be missing.",
 }
 

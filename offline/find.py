@@ -167,6 +167,7 @@ class Finder:
         names = [r.room_name for r in recordings if r.room_name]
         hits = hits_of(connection, sid)
         egresses = egresses_of(connection, sid)
+        gaps = gaps_of(connection, sid)
         was_observed = row is not None and row.observer_joined_s is not None
         return Call(
             room_sid=sid,
@@ -188,11 +189,11 @@ class Finder:
                 LiveSide(
                     hits=hits,
                     raised_at=_raised_at(connection, sid),
-                    gaps=gaps_of(connection, sid),
+                    gaps=gaps,
                     rulebook_fingerprint=row.rulebook_fingerprint if row else None,
                     joined_s=row.observer_joined_s if row else None,
                 )
-                if was_observed or hits
+                if was_observed or hits or gaps
                 else None
             ),
             egresses=tuple(self._weighed(egress) for egress in egresses),

@@ -18,12 +18,11 @@ from livekit.agents import (
 )
 
 from realtime.analyst_llm import LlmAnalyst, LlmConfig
-from realtime.clock import CallClock
+from realtime.clock import CallClock, call_start
 from realtime.dispatch import livekit_api
 from realtime.forwarders.supervisors import SupervisorForwarder
 from realtime.identity import AGENT_NAME, ANALYST_NAME, analyst_identity
 from realtime.language import ThreadLanguage
-from realtime.observer import call_start
 from realtime.record_buffer import RecordBuffer
 from realtime.record_config import RecordConfig, RoomAccess
 from realtime.record_flow import RecordFlow

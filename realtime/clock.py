@@ -79,3 +79,12 @@ class VirtualClock:
     def now_s(self) -> float:
         """When the latest result would have been there."""
         return max(self._heard_s, self._busy_until_s)
+
+
+def call_start(*, creation_time_s: int, creation_time_ms: int) -> datetime:
+    """When a room was created, from the two fields that LiveKit has for it."""
+    if creation_time_ms:
+        return datetime.fromtimestamp(creation_time_ms / 1000, UTC)
+    if creation_time_s:
+        return datetime.fromtimestamp(creation_time_s, UTC)
+    return datetime.now(UTC)  # a server that does not say: the call begins when it is observed

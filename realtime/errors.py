@@ -5,6 +5,7 @@ RealtimeError
 ├── LiveKitUnavailableError  a server that does not answer or refuses the keys (exit 3)
 ├── DispatchError            no observer took the job (exit 3)
 ├── TargetRefusedError       an alert target's address that nothing may be sent to (exit 2)
+├── SpeechProcessError       the shared speech process of a worker ended (exit 3)
 ├── RecognitionError         a recogniser failed on a piece of speech
 │   └── RecognitionDropped   it was given up, because too much waited or something newer came
 ├── PluginError              a speech-to-text plugin that is missing or cannot be set up (exit 3)
@@ -51,6 +52,10 @@ class TargetRefusedError(RealtimeError):
     """The address of an alert target leads where nothing may be sent to."""
 
     exit_code = 2
+
+
+class SpeechProcessError(RealtimeError):
+    """The speech process of a worker ended, so that no room of it can be heard any more."""
 
 
 class RecognitionError(RealtimeError):

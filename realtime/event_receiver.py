@@ -21,8 +21,8 @@ from google.protobuf.json_format import Parse, ParseError
 from livekit import api
 from livekit.protocol.webhook import WebhookEvent
 
+from realtime.clock import call_start
 from realtime.egress_requests import EgressOptions, egress_of
-from realtime.observer import call_start
 from storage import calls
 from storage.database import Connection, Database
 from storage.egresses import save_egress

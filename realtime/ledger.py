@@ -6,14 +6,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from realtime import metrics
 from realtime.alerts import Alert
 from realtime.routes import Routes
 from rules.types import Role
-from storage import calls, gaps, hits, recordings
+from storage import calls, gaps, heartbeats, hits, recordings
 from storage.database import Connection, Database
 from storage.errors import DatabaseUnavailableError, StorageError
 from storage.manifest import Recording
@@ -57,6 +58,7 @@ class CallLedger:
         source: "livekit" or "replay".
         routes: Who is told of hits; None tells nobody.
         on_queued: Called after a hit was written, to wake the one who delivers.
+        job_id: The job that observes; None where nobody else could.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class CallLedger:
         source: str,
         routes: Routes | None = None,
         on_queued: Callable[[], None] = _nothing,
+        job_id: str | None = None,
     ) -> None:
         self._database = database
         self._room_sid = room_sid
@@ -80,8 +83,15 @@ class CallLedger:
         self._routes = routes
         self._on_queued = on_queued
         self.on_gap: Callable[[gaps.Gap], None] | None = None  # told of what was not heard
+        self._job_id = job_id
+        self._is_beat_waiting = False
         self._rows: asyncio.Queue[_Row] = asyncio.Queue(_MAX_WAITING)
         self._writer: asyncio.Task[None] | None = None
+
+    @property
+    def n_waiting(self) -> int:
+        """How many rows wait to be written."""
+        return self._rows.qsize()
 
     def start(self) -> None:
         """Begin to write."""
@@ -122,7 +132,44 @@ class CallLedger:
     def ended(self, at_s: float) -> None:
         """The call is over and everything of it has been written."""
         ended_at = self._call_started_at + timedelta(seconds=at_s)
-        self._put(lambda c: calls.end_call(c, self._room_sid, ended_at), "call end")
+
+        def write(connection: Connection) -> None:
+            if self._job_id is not None and heartbeats.is_observed_by_another(
+                connection, self._room_sid, self._job_id, now=datetime.now(UTC)
+            ):
+                return  # one of two observers was sent away; the call goes on
+            calls.end_call(connection, self._room_sid, ended_at)
+
+        self._put(write, "call end")
+
+    def beat(self, heard_until_s: float) -> None:
+        """The observer lives, and what was said before has been put here to be written."""
+        job_id = self._job_id
+        if job_id is None or self._is_beat_waiting:
+            return
+
+        def write(connection: Connection) -> None:
+            self._is_beat_waiting = False
+            # The time of writing: only what is written proves anything to others.
+            heartbeats.beat(
+                connection,
+                self._room_sid,
+                job_id,
+                now=datetime.now(UTC),
+                heard_until_s=heard_until_s,
+            )
+
+        self._is_beat_waiting = True
+        self._put(write, "heartbeat")
+
+    def left(self) -> None:
+        """The observer leaves, and all that it heard has been put here to be written."""
+        job_id = self._job_id
+        if job_id is not None:
+            self._put(
+                lambda c: heartbeats.leave(c, self._room_sid, job_id, now=datetime.now(UTC)),
+                "leaving",
+            )
 
     def participant(self, *, identity: str, role: Role | None, kind: str, joined_s: float) -> None:
         """Somebody joined, or became known by another role."""
@@ -147,6 +194,7 @@ class CallLedger:
         detail: str | None = None,
     ) -> None:
         """Something was not heard."""
+        metrics.GAPS.labels(kind).inc()
         row = gaps.Gap(
             room_sid=self._room_sid,
             identity=identity,

@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime import metrics
 from realtime.ear import Ear, Segment
 from realtime.errors import RecognitionDropped, RecognitionError
 from realtime.recognition import AsyncRecogniser, Guesses
@@ -111,6 +112,11 @@ class Listener:
         self._chunks: asyncio.Queue[Samples | None] = asyncio.Queue(_MAX_CHUNKS)
         self._segments: asyncio.Queue[Segment] = asyncio.Queue(_MAX_SEGMENTS)
         self._tasks: tuple[asyncio.Task[None], ...] = ()
+
+    @property
+    def n_waiting(self) -> tuple[int, int]:
+        """How many chunks of audio and pieces of speech wait."""
+        return self._chunks.qsize(), self._segments.qsize()
 
     def start(self) -> None:
         """Begin to listen."""
@@ -254,8 +260,10 @@ class Listener:
     async def _ask(self, segment: Segment, ticket: Ticket) -> Recognition:
         began_s = time.monotonic()
         heard = await self._recogniser.transcribe(segment.samples, ticket)
+        elapsed_s = time.monotonic() - began_s
+        metrics.recognised(elapsed_s, is_final=ticket.is_final)
         if self._on_worked is not None:
-            self._on_worked(time.monotonic() - began_s)
+            self._on_worked(elapsed_s)
         return heard
 
     def _guess(self) -> None:
@@ -284,7 +292,7 @@ class Listener:
             older = self._guesses.get_nowait()
             self._guesses.task_done()
             older.heard.cancel()
-            self.n_dropped_guesses += 1
+            self._drop_guess("overtaken")
         self._last_guess = _Guess(
             segment=segment,
             is_whole=at_pause and guesses is Guesses.SURE,
@@ -292,6 +300,10 @@ class Listener:
             heard=asyncio.get_running_loop().create_future(),
         )
         self._guesses.put_nowait(self._last_guess)
+
+    def _drop_guess(self, reason: str) -> None:
+        self.n_dropped_guesses += 1
+        metrics.dropped(reason, is_final=False)
 
     async def _guess_forever(self) -> None:
         while True:
@@ -303,7 +315,7 @@ class Listener:
 
     async def _hear_again(self, guess: _Guess) -> None:
         if guess is not self._last_guess or self.ear.awaits_words:
-            self.n_dropped_guesses += 1
+            self._drop_guess("overtaken")
             return  # its piece has ended meanwhile; the final words are next
         guess.is_begun = True
         try:
@@ -313,7 +325,9 @@ class Listener:
             guess.heard.exception()  # nobody has to look at it
             if not isinstance(exc, RecognitionError):
                 raise
-            self.n_dropped_guesses += 1  # the final words will tell
+            # The final words will tell.
+            is_dropped = isinstance(exc, RecognitionDropped)
+            self._drop_guess("overload" if is_dropped else "recogniser")
             return
         guess.heard.set_result(heard)
         if guess.is_final:

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from livekit import rtc
 from livekit.rtc.room import EventTypes
 
+from realtime import metrics
 from realtime.clock import CallClock
 from realtime.ledger import CallLedger
 from realtime.recognition import AsyncRecogniser
 from realtime.room_records import RoomRecords
-from realtime.roster import Roster, is_ours
-from realtime.session import CallSession
+from realtime.roster import Roster, is_ours, is_ringing
+from realtime.session import CallSession, OnUtterance
 from realtime.supervisors import SupervisorSink
 from realtime.track import SILENT_AFTER_S, Listening, ObservedTrack
 from realtime.trial import trial_engine
 from rules.engine import Engine
 from rules.rulebook import Rulebook
 from rules.similarity import Embedder
-from rules.types import Participant, Role
+from rules.types import Participant, Role, Utterance
 from speech.vad import VadModel
 from storage.objects import ObjectStore
 
@@ -35,6 +35,8 @@ _TICK_S = 0.25
 _EMPTY_AFTER_S = 15.0
 # Somebody who was there this long before the observer may have said what nobody heard.
 _LATE_AFTER_S = 2.0
+# Tracks of which it is remembered when they were last heard, should they be subscribed anew.
+_MAX_LAST_HEARD = 2000
 
 TrackKey = tuple[str, str]  # participant sid, track sid: an identity can come back within a tick
 
@@ -57,6 +59,10 @@ class RoomObserver:
         records: Tells of everything that happens.
         signing_secret: Signs data messages.
         on_empty: Called once when everybody has left.
+        lost_since_s: Call-clock position until which an observer before this one had heard when it
+            was lost; None if there was none.
+        series: Follows the track's sid in the names of utterances and recordings. Observers of one
+            call must differ in it, or the second would overwrite what the first one found.
     """
 
     def __init__(
@@ -77,8 +83,12 @@ class RoomObserver:
         records: RoomRecords,
         signing_secret: str | None,
         on_empty: Callable[[], None],
+        lost_since_s: float | None = None,
+        series: str = "",
     ) -> None:
         self._room = room
+        self._lost_since_s = lost_since_s
+        self._series = series
         self._clock = clock
         self._ledger = ledger
         self._roster = roster
@@ -89,8 +99,9 @@ class RoomObserver:
             room_sid=room_sid,
             engine=Engine(rulebook.for_live(), embedder=embedder),
             clock=clock,
-            sinks=(self._sink, ledger, records.flow),
-            on_utterance=records.flow.utterance,
+            sinks=(self._sink, ledger, records.flow, metrics.CountingSink()),
+            on_utterance=_counting(records.flow.utterance),
+            on_interim=_count,
             judges=records.judges,
             trial=trial_engine(rulebook, embedder),
             trial_sinks=(ledger,),
@@ -111,6 +122,7 @@ class RoomObserver:
         self._joined = False
         self._tracks: dict[TrackKey, ObservedTrack] = {}
         self._n_parts: dict[str, int] = {}
+        self._last_heard_s: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
         self._empty_since_s: float | None = None
@@ -125,6 +137,20 @@ class RoomObserver:
             "track_unpublished": self._on_track_gone,
             "reconnected": self._on_reconnected,
             **records.handlers,
+        }
+
+    @property
+    def heard_until_s(self) -> float:
+        """Call-clock position before which everything has been judged."""
+        return self._session.heard_until_s
+
+    def queue_depths(self) -> Mapping[str, int]:
+        """How much waits: chunks of audio, pieces of speech, rows."""
+        depths = [observed.n_waiting for observed in self._tracks.values()]
+        return {
+            "chunks": sum(n_chunks for n_chunks, _ in depths),
+            "segments": sum(n_segments for _, n_segments in depths),
+            "rows": self._ledger.n_waiting,
         }
 
     async def start(self, connect: Callable[[], Awaitable[None]]) -> None:
@@ -191,7 +217,13 @@ class RoomObserver:
             self._hold(self._welcome(participant), "participant")
 
     async def _welcome(self, participant: rtc.RemoteParticipant) -> None:
+        known = self._roster.get(participant.identity)
         person = self._roster.admit(participant)
+        if known is not None and known.sid != person.sid:
+            # Back under another sid, before or without a word that the first one is gone. Nothing
+            # that was sent to that one has reached this one.
+            self._sink.left(person.identity)
+            self._records.gone(person.identity, known.sid)
         # What is sent to somebody who is still connecting does not arrive.
         is_active = participant.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE
         self._records.welcome(person, participant.attributes, is_active=is_active)
@@ -199,6 +231,8 @@ class RoomObserver:
             self._sink.left(person.identity)
         elif is_active:
             await self._sink.joined(person.identity)
+        if is_ringing(participant):
+            return  # told as a record; on the call from when somebody takes it up
         await self._session.participant(
             Participant(
                 identity=person.identity,
@@ -218,8 +252,14 @@ class RoomObserver:
         # LiveKit may send no unsubscribe for a participant who left.
         for key in [key for key in self._tracks if key[0] == participant.sid]:
             self._stop(key)
+        known = self._roster.get(participant.identity)
+        if is_ours(participant) or (known is not None and known.sid != participant.sid):
+            return  # the identity is back under another sid, and that has been told
         self._sink.left(participant.identity)
         self._records.gone(participant.identity, participant.sid)
+        successor = self._room.remote_participants.get(participant.identity)
+        if successor is not None and successor.sid != participant.sid:
+            return  # back in the same moment: nobody has left the call
         self._ledger.participant_left(participant.identity, self._clock.now_s())
 
     def _on_track(
@@ -243,7 +283,8 @@ class RoomObserver:
             track=track,
             publication=publication,
             identity=participant.identity,
-            track_id=publication.sid if part == 1 else f"{publication.sid}-{part}",
+            lost_since_s=self._last_heard_s.pop(publication.sid, None),
+            track_id=f"{publication.sid}{self._series}" + ("" if part == 1 else f"-{part}"),
         )
         self._hold(observed.run(), "track")
 
@@ -255,6 +296,11 @@ class RoomObserver:
     def _stop(self, key: TrackKey) -> None:
         observed = self._tracks.pop(key, None)
         if observed is not None:
+            # Should the same track be subscribed again, what was said in between was missed.
+            # A full reconnect takes everybody out of the room first, so this outlasts who left.
+            self._last_heard_s[key[1]] = observed.last_frame_s
+            while len(self._last_heard_s) > _MAX_LAST_HEARD:
+                self._last_heard_s.pop(next(iter(self._last_heard_s)))
             observed.stop()
 
     def _hears(self, identity: str, track_sid: str | None) -> bool:
@@ -276,10 +322,18 @@ class RoomObserver:
     def _note_late_join(self) -> None:
         """What was said before the observer came is a gap, not silence."""
         joined_s = self._clock.now_s()
+        if self._lost_since_s is not None:
+            self._ledger.gap(
+                identity=None,
+                kind="observer_lost",
+                start_s=self._lost_since_s,
+                end_s=joined_s,
+            )
+            return
         there_since_s = min(
             (
                 (participant.joined_at - self._clock.call_started_at).total_seconds()
-                for participant in self._room.remote_participants.values()
+                for participant in self._people()
                 if participant.joined_at is not None
             ),
             default=joined_s,
@@ -292,6 +346,12 @@ class RoomObserver:
                 end_s=joined_s,
             )
 
+    def _people(self) -> Iterator[rtc.RemoteParticipant]:
+        """Who is on the call; agents of ours are not."""
+        for participant in self._room.remote_participants.values():
+            if not is_ours(participant):
+                yield participant
+
     async def _tick_forever(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
@@ -303,7 +363,7 @@ class RoomObserver:
             self._look_whether_empty(now_s)
 
     def _look_whether_empty(self, now_s: float) -> None:
-        if self._room.remote_participants:
+        if any(True for _ in self._people()):
             self._empty_since_s = None
         elif self._empty_since_s is None:
             self._empty_since_s = now_s
@@ -312,10 +372,15 @@ class RoomObserver:
             self._on_empty()
 
 
-def call_start(*, creation_time_s: int, creation_time_ms: int) -> datetime:
-    """When a room was created, from the two fields that LiveKit has for it."""
-    if creation_time_ms:
-        return datetime.fromtimestamp(creation_time_ms / 1000, UTC)
-    if creation_time_s:
-        return datetime.fromtimestamp(creation_time_s, UTC)
-    return datetime.now(UTC)  # a server that does not say: the call begins when it is observed
+def _counting(on_utterance: OnUtterance) -> OnUtterance:
+    """The same, with each utterance counted."""
+
+    async def counted(utterance: Utterance) -> None:
+        await _count(utterance)
+        await on_utterance(utterance)
+
+    return counted
+
+
+async def _count(utterance: Utterance) -> None:
+    metrics.UTTERANCES.labels(metrics.FINAL if utterance.is_final else metrics.INTERIM).inc()

@@ -6,8 +6,10 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 from livekit import rtc
+from livekit.agents.types import ATTRIBUTE_AGENT_NAME
 
 from realtime.identity import OUR_AGENTS
 from rules.types import Role
@@ -95,14 +97,33 @@ def kind_name(name: str) -> str:
     return name.removeprefix(_KIND_PREFIX).lower()
 
 
-def is_ours(participant: rtc.RemoteParticipant) -> bool:
+class SeenParticipant(Protocol):
+    """What is read of a participant: `rtc.RemoteParticipant` has it."""
+
+    @property
+    def identity(self) -> str:
+        """The identity."""
+
+    @property
+    def kind(self) -> int:
+        """LiveKit's kind."""
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What the token, and later others, said of them."""
+
+
+def is_ours(participant: SeenParticipant) -> bool:
     """Whether this is another observer or an analyst, which is no part of the call.
 
-    They are hidden and normally not seen at all. The name alone says nothing: a caller who bears it
-    must still be heard.
+    They are hidden and normally not seen at all. Only a token can make an agent of a participant,
+    so nobody hides behind the name: a caller who bears it must still be heard.
     """
     is_agent = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-    return is_agent and participant.identity.startswith(OUR_AGENTS)
+    named = participant.attributes.get(ATTRIBUTE_AGENT_NAME, participant.identity)
+    return is_agent and (
+        named.startswith(OUR_AGENTS) or participant.identity.startswith(OUR_AGENTS)
+    )
 
 
 def role_of(
@@ -133,6 +154,15 @@ def role_of(
         if each.fits(identity, kind):
             return each.role
     return Role.AI_AGENT if kind == "agent" else None
+
+
+def is_ringing(participant: SeenParticipant) -> bool:
+    """Whether this is a telephone that nobody has taken up yet: it plays a ringing tone.
+
+    Its track is listened to all the same; announcements come before the answer. But nobody has
+    joined the call, and what must be said to them is not due.
+    """
+    return participant.attributes.get("sip.callStatus") in {"dialing", "ringing"}
 
 
 def _role_in(metadata: str) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from livekit import rtc
 
+from realtime import metrics
 from realtime.clock import CallClock
 from realtime.ear import Ear
 from realtime.errors import RecorderError
@@ -64,6 +65,8 @@ class ObservedTrack:
         publication: The track's publication.
         identity: Who publishes it.
         track_id: Names what comes of it; no personal data.
+        lost_since_s: Call-clock position of the last sound before this track was subscribed anew;
+            None if it is new.
     """
 
     def __init__(
@@ -74,7 +77,9 @@ class ObservedTrack:
         publication: rtc.RemoteTrackPublication,
         identity: str,
         track_id: str,
+        lost_since_s: float | None = None,
     ) -> None:
+        self._lost_since_s = lost_since_s
         self._shared = listening
         self._publication = publication
         self._identity = identity
@@ -101,6 +106,16 @@ class ObservedTrack:
         """Whether audio should come and does not."""
         return self._deaf_since_s is not None
 
+    @property
+    def last_frame_s(self) -> float:
+        """Call-clock position of the last sound."""
+        return self._last_frame_s
+
+    @property
+    def n_waiting(self) -> tuple[int, int]:
+        """How many chunks of audio and pieces of speech wait."""
+        return (0, 0) if self._listener is None else self._listener.n_waiting
+
     def stop(self) -> None:
         """The track has gone: let `run` come to its end."""
         self._stopping.set()
@@ -110,6 +125,7 @@ class ObservedTrack:
         frames = aiter(self._stream)
         stopping = asyncio.ensure_future(self._stopping.wait())
         frame: asyncio.Future[rtc.AudioFrameEvent] = asyncio.ensure_future(anext(frames))
+        metrics.TRACKS.labels(metrics.LIVEKIT).inc()
         try:
             while not stopping.done():
                 either: set[asyncio.Future[object]] = {frame, stopping}  # type: ignore[arg-type]
@@ -131,6 +147,7 @@ class ObservedTrack:
         except StopAsyncIteration:
             pass  # the stream ended by itself
         finally:
+            metrics.TRACKS.labels(metrics.LIVEKIT).dec()
             stopping.cancel()
             frame.cancel()
             await self._settle()
@@ -153,6 +170,7 @@ class ObservedTrack:
         now_s = self._shared.clock.now_s()
         began_s = max(0.0, now_s - len(samples) / SAMPLE_RATE_HZ)
         if self._listener is None:
+            self._end_loss(began_s)
             self._listener = self._begin(began_s)
         elif self._silent:
             # Packets were missing. Silence stands for them, so that positions stay on the clock.
@@ -221,9 +239,20 @@ class ObservedTrack:
             if self._listener is not None:
                 await self._listener.close()
         finally:
+            self._end_loss(self._shared.clock.now_s())
             self._end_gap()
             self._tell_quality(self._quality.take())
             await self._put_away()
+
+    def _end_loss(self, at_s: float) -> None:
+        """Sound comes again after the connection was made anew: say how long none came."""
+        if self._lost_since_s is None:
+            return
+        start_s, self._lost_since_s = self._lost_since_s, None
+        if at_s > start_s:
+            self._shared.ledger.gap(
+                identity=self._identity, kind="observer_lost", start_s=start_s, end_s=at_s
+            )
 
     def _end_gap(self) -> None:
         """A deaf track is heard again, or gone: say how long it was deaf."""
@@ -248,6 +277,7 @@ class ObservedTrack:
             log.error("a recording waits in the spool: the store failed", extra=self._ids())
 
     async def _note_lost(self, ear: Ear, span: Span, reason: str) -> None:
+        metrics.dropped(reason)
         log.warning("a piece of speech was given up", extra={**self._ids(), "reason": reason})
         self._shared.ledger.gap(
             identity=ear.speaker,

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+import httpx
 from livekit import api
 from livekit.agents import (
     AgentServer,
@@ -25,19 +26,23 @@ from livekit.agents import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from realtime.clock import CallClock
+from realtime import metrics
+from realtime.admission import Admission, Doorkeeper
+from realtime.clock import CallClock, call_start
 from realtime.dispatch import livekit_api
 from realtime.egress import READ_TIMEOUT_S, EgressControl
 from realtime.egress_requests import EgressOptions
-from realtime.errors import RealtimeError
+from realtime.errors import RealtimeError, SpeechProcessError
+from realtime.gathering import Gatherer
 from realtime.guard import Allowed, Guard
+from realtime.heartbeat import ask_for_seat, beat_forever
 from realtime.identity import AGENT_NAME, OUR_AGENTS, observer_identity
 from realtime.inference import METHOD, MODELS_DIR_VARIABLE, register_runner
 from realtime.language_process import register_language
 from realtime.ledger import CallLedger
 from realtime.lister import Lister, ask_server
 from realtime.live_recogniser import BUILT_IN
-from realtime.observer import RoomObserver, call_start
+from realtime.observer import RoomObserver
 from realtime.plugins import PluginRecogniser, load_plugin
 from realtime.pump import AlertPump
 from realtime.record_config import RecordConfig, RoomAccess
@@ -47,8 +52,10 @@ from realtime.roster import RolePattern, Roster
 from realtime.routes import Routes
 from realtime.second_agent import send_agent
 from realtime.speech_client import SharedRecogniser
+from realtime.status_page import StatusPage
 from realtime.targets import Target
 from realtime.trial import LIVE_STATUSES
+from realtime.vitals import VITAL, Vitals
 from rules.loader import load_rulebook
 from rules.rulebook import Rulebook
 from rules.similarity import Embedder
@@ -58,6 +65,7 @@ from speech.vad import VadModel
 from storage import recordings
 from storage.database import Database, open_database
 from storage.errors import StorageError
+from storage.heartbeats import Seat
 from storage.manifest import Recording
 from storage.objects import ObjectStore, open_objects
 from storage.records import delete_records_before
@@ -71,6 +79,7 @@ _PUMP = "pump"
 _RECOGNISER = "recogniser"
 _SECOND_AGENT = "second agent"
 _EGRESS = "egress"
+_HEART = "heart"
 # How often the spool is searched for recordings that a dead job or a full store left there.
 _SWEEP_S = 60.0
 _FORGET_EVERY_S = 3600.0
@@ -80,8 +89,10 @@ _LOOK_BACK = timedelta(hours=24)  # what LiveKit remembers of an egress that end
 # The load of a worker is how many of its rooms are taken. By processor load, the default, a busy
 # neighbour on the machine would leave a room unobserved; too much work is counted as gaps.
 _FULL = 0.999
-_JOB_MEMORY_WARN_MB = 700
-_JOB_MEMORY_LIMIT_MB = 1500
+# At this part of a job's memory limit, a warning is logged.
+_MEMORY_WARN_RATIO = 0.5
+# How often the worker looks whether its speech process lives.
+_SPEECH_CHECK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +118,10 @@ class ObserverConfig:
     egress: EgressOptions
     max_rooms: int
     http_port: int
+    metrics_dir: Path
+    http_host: str = "127.0.0.1"
+    drain_timeout_s: int = 1800
+    job_memory_limit_mb: int = 1500
     live_stt: str = BUILT_IN
 
     def rulebook(self) -> Rulebook:
@@ -165,30 +180,39 @@ def build_server(config: ObserverConfig) -> AgentServer:
             hidden=True,
         ),
         setup_fnc=functools.partial(prewarm, config),
-        job_memory_warn_mb=_JOB_MEMORY_WARN_MB,
-        job_memory_limit_mb=_JOB_MEMORY_LIMIT_MB,
+        job_memory_warn_mb=config.job_memory_limit_mb * _MEMORY_WARN_RATIO,
+        job_memory_limit_mb=config.job_memory_limit_mb,
+        drain_timeout=config.drain_timeout_s,
         num_idle_processes=1,
         initialize_process_timeout=60.0,
+        # livekit-agents' own page; ours asks it, and is the one that is published.
         host="127.0.0.1",
-        port=config.http_port,
+        port=0,
         preload_modules=["realtime.observer"],
         load_fnc=lambda server: len(server.active_jobs) / config.max_rooms,
         load_threshold=_FULL,
     )
 
+    doorkeeper = Doorkeeper(config.max_rooms)
+
     async def on_request(request: JobRequest) -> None:
-        # The load is sampled every half second, so a burst gets past it: the cap is hard.
-        busy = server.active_jobs
-        if len(busy) >= config.max_rooms:
-            log.warning("a room was refused: the worker is full", extra={"n_rooms": len(busy)})
-            await request.reject()
-            return
-        if any(job.job.room.sid == request.room.sid for job in busy):
-            log.warning("a second observer was refused", extra={"room_sid": request.room.sid})
-            await request.reject()
-            return
-        # Identities must differ: a second observer of the same name would evict the first.
-        await request.accept(identity=observer_identity(request.id), name="Earmark observer")
+        running = [job.job.room.sid for job in server.active_jobs]
+        match doorkeeper.ask(request.room.sid, running):
+            case Admission.FULL:
+                log.warning(
+                    "a room was refused: the worker is full", extra={"n_rooms": len(running)}
+                )
+                metrics.REFUSED.labels("full").inc()
+                await request.reject(terminate=False)  # another worker may have room
+            case Admission.SECOND:
+                log.warning("a second observer was refused", extra={"room_sid": request.room.sid})
+                metrics.REFUSED.labels("second").inc()
+                await request.reject(terminate=True)
+            case Admission.ADMITTED:
+                with doorkeeper.starting(request.room.sid):
+                    await request.accept(
+                        identity=observer_identity(request.id), name="Earmark observer"
+                    )
 
     server.rtc_session(
         functools.partial(observe_room, config),
@@ -212,6 +236,11 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
     )
     rulebook = config.rulebook()
     database = await asyncio.to_thread(config.database)
+    seat = await ask_for_seat(database, room.sid, context.job.id)
+    if seat is not None and not seat.is_free:
+        log.warning("a second observer leaves at once", extra={"room_sid": room.sid})
+        context.shutdown(reason="the room is observed already")
+        return
     pump: AlertPump | None = None
     if config.targets:
         pump = AlertPump(database, config.targets, guard=Guard(config.allowed))
@@ -225,6 +254,7 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
         source="livekit",
         routes=Routes(config.targets, rulebook),
         on_queued=pump.wake if pump is not None else lambda: None,
+        job_id=context.job.id,
     )
     recogniser = _recogniser(config, context)
     context.proc.userdata[_RECOGNISER] = recogniser
@@ -254,6 +284,8 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
         ),
         signing_secret=config.signing_secret,
         on_empty=lambda: context.shutdown(reason="everybody left"),
+        lost_since_s=_lost_since_s(seat),
+        series=_series(seat, context.job.id),
     )
     context.proc.userdata[_OBSERVER] = observer
     context.proc.userdata[_LEDGER] = ledger
@@ -262,6 +294,10 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
     if egress is not None:
         context.proc.userdata[_EGRESS] = egress
         egress.attach()
+    context.proc.userdata[_HEART] = asyncio.create_task(
+        beat_forever(ledger, observer), name="heart"
+    )
+    metrics.ROOMS.labels(metrics.LIVEKIT).inc()  # before what may fail: leaving takes it back
     await observer.start(lambda: context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY))
     if egress is not None:
         egress.begin()
@@ -307,6 +343,19 @@ def _egress_control(
     )
 
 
+def _series(seat: Seat | None, job_id: str) -> str:
+    """What sets this observer's tracks apart from those of observers before it."""
+    if seat is None:
+        return f"-{job_id}"
+    return f"-r{seat.n_earlier + 1}" if seat.n_earlier else ""
+
+
+def _lost_since_s(seat: Seat | None) -> float | None:
+    """How far the one before had heard when it was lost; None where it left by itself."""
+    earlier = seat.predecessor if seat is not None else None
+    return None if earlier is None or earlier.left_at is not None else earlier.heard_until_s
+
+
 async def leave_room(context: JobContext) -> None:
     """The session ends, and the room is still connected: say and write what is left."""
     egress: EgressControl | None = context.proc.userdata.pop(_EGRESS, None)
@@ -320,10 +369,16 @@ async def leave_room(context: JobContext) -> None:
     ledger: CallLedger | None = context.proc.userdata.pop(_LEDGER, None)
     if observer is not None:
         await observer.finish()
+        metrics.ROOMS.labels(metrics.LIVEKIT).dec()
+    heart: asyncio.Task[None] | None = context.proc.userdata.pop(_HEART, None)
+    if heart is not None:
+        heart.cancel()
+        await asyncio.gather(heart, return_exceptions=True)
     recogniser = context.proc.userdata.pop(_RECOGNISER, None)
     if recogniser is not None:
         await recogniser.aclose()
     if ledger is not None:
+        ledger.left()
         await ledger.close()
     pump: asyncio.Task[None] | None = context.proc.userdata.pop(_PUMP, None)
     if pump is not None:
@@ -340,13 +395,21 @@ class ObserverWorker:
         self._server = build_server(config)
         self._stopping = asyncio.Event()
 
-    async def run(self, *, on_registered: Callable[[], None] | None = None) -> None:
+    async def run(
+        self,
+        *,
+        on_registered: Callable[[], None] | None = None,
+        on_page: Callable[[int], None] = lambda _: None,
+    ) -> None:
         """Serve until a signal asks to stop; calls that are under way are heard to their end.
 
         Args:
             on_registered: Called once the LiveKit server knows the worker.
+            on_page: Told the port of the status page.
 
         Raises:
+            OSError: the port of the status page is taken.
+            SpeechProcessError: the speech process ended, so nothing can be heard any more.
             Exception: what livekit-agents raises when the server stays away.
         """
         loop = asyncio.get_running_loop()
@@ -354,6 +417,13 @@ class ObserverWorker:
             loop.add_signal_handler(number, self._stopping.set)
         if on_registered is not None:
             self._server.on("worker_registered", lambda *_: on_registered())
+        database = await asyncio.to_thread(self._config.database)
+        vitals = Vitals(self._server, database, max_rooms=self._config.max_rooms)
+        page = StatusPage(
+            checks=vitals.checks(),
+            vital=VITAL,
+            render=Gatherer(self._config.metrics_dir, own=[vitals]).render,
+        )
         tasks = [
             asyncio.create_task(self._sweep_forever(), name="spool-sweep"),
             asyncio.create_task(self._look_forever(), name="recordings-lister"),
@@ -361,21 +431,35 @@ class ObserverWorker:
         if self._config.records.to_database:
             tasks.append(asyncio.create_task(self._forget_forever(), name="record-retention"))
         if self._config.targets:
-            database = await asyncio.to_thread(self._config.database)
             pump = AlertPump(database, self._config.targets, guard=Guard(self._config.allowed))
             tasks.append(asyncio.create_task(pump.run(), name="alert-pump"))
+        try:
+            async with page.serving(self._config.http_host, self._config.http_port) as port:
+                on_page(port)
+                await self._serve(loop, vitals)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            database.close()
+
+    async def _serve(self, loop: asyncio.AbstractEventLoop, vitals: Vitals) -> None:
         serving = asyncio.create_task(self._server.run(), name="agent-server")
         stopping = asyncio.create_task(self._stopping.wait(), name="stop-signal")
+        speech_lost = asyncio.create_task(_until_speech_is_lost(vitals), name="speech-check")
+        asked_to_end: set[asyncio.Task[object]] = {serving, stopping, speech_lost}
         try:
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(asked_to_end, return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
                 serving.result()
+            elif speech_lost.done():
+                raise SpeechProcessError("the speech process has ended; start the worker anew")
             else:
                 await self._drain(loop)
         finally:
-            for task in (*tasks, stopping):
+            for task in (stopping, speech_lost):
                 task.cancel()
-            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+            await asyncio.gather(stopping, speech_lost, return_exceptions=True)
             await self._server.aclose()
             await asyncio.gather(serving, return_exceptions=True)
 
@@ -448,3 +532,19 @@ class ObserverWorker:
                     "something is wrong with recordings; `earmark recordings reconcile` says what",
                     extra={"count": len(listed.oddities)},
                 )
+
+
+async def _until_speech_is_lost(vitals: Vitals) -> None:
+    """Return once the speech process has ended: livekit-agents starts no other."""
+    was_there = False
+    while True:
+        await asyncio.sleep(_SPEECH_CHECK_S)
+        try:
+            problem = await vitals.speech()
+        except httpx.HTTPError:
+            continue  # a busy page says nothing about the speech process
+        if problem is None:
+            was_there = True
+        elif was_there:
+            log.error("the speech process has ended")
+            return

@@ -22,6 +22,7 @@ class GapKind(StrEnum):
     OBSERVER_LOST = "observer_lost"  # the observer died or was cut off
     LATE_JOIN = "late_join"  # the observer came after the call began
     NOT_RECORDED = "not_recorded"  # Egress did not take the track, whether it was heard or not
+    UNOBSERVED = "unobserved"  # nobody came to observe, or nobody came back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from storage.tables import OUTBOX
 from storage.upsert import insert_if_new
@@ -405,3 +415,14 @@ def mark_failed(
 
 def _of_message(id: str) -> ColumnElement[bool]:
     return or_(OUTBOX.c.message_id == id, OUTBOX.c.delivery_id == id)
+
+
+def depth(connection: Connection) -> tuple[int, int]:
+    """How many deliveries are open, and how many were given up."""
+
+    def count(which: ColumnElement[bool]) -> int:
+        return connection.execute(
+            select(func.count()).select_from(OUTBOX).where(which)
+        ).scalar_one()
+
+    return count(OPEN), count(OUTBOX.c.dead_at.is_not(None))

@@ -105,6 +105,31 @@ GAPS = Table(
     Column("detail", Text),
 )
 
+# One row an observer's job: that it lives, and how far it has heard. A job that was killed leaves
+# its row as it was, and a participant in the room that is nobody any more.
+HEARTBEATS = Table(
+    "heartbeats",
+    METADATA,
+    Column("room_sid", Text, primary_key=True),
+    Column("job_id", Text, primary_key=True),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("beat_at", UtcDateTime, nullable=False, index=True),
+    Column("heard_until_s", Double, nullable=False),
+    Column("left_at", UtcDateTime),
+)
+
+# What the watchers agree on about a room; the lock, too, of whoever wants to observe it.
+WATCHES = Table(
+    "watches",
+    METADATA,
+    Column("room_sid", Text, primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime, nullable=False),
+    Column("unobserved_since", UtcDateTime),
+    Column("updated_at", UtcDateTime, nullable=False, index=True),
+)
+
 OUTBOX = Table(
     "outbox",
     METADATA,

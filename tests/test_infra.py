@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -15,10 +16,12 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import Counter, Gauge, Histogram
 from ruamel.yaml import YAML
 
 from earmark.settings import Settings
 from earmark.shown import variable_of
+from realtime import metrics, vitals
 from realtime.dispatch import check_livekit
 from scripts.tools import TOOLS, find_tool
 from tests.servers.ports import free_port
@@ -33,7 +36,7 @@ RUN_ONCE = {
     "migrate": "brings the schema up to date and ends",
     "audit": "audits and ends",
 }
-OURS = {"bucket", "migrate", "observe", "webhooks", "audit"}
+OURS = {"bucket", "migrate", "observe", "watch", "webhooks", "audit"}
 SECRET = re.compile(r"SECRET|PASSWORD|KEY")
 
 
@@ -168,6 +171,120 @@ def test_image() -> None:
     assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == [SERVICES["observe"]["user"]]
     assert "latest" not in text
     assert "torch" not in text.split("\n", 1)[1]
+
+
+@pytest.fixture
+def prometheus_folder(tmp_path: Path) -> Path:
+    """The files of Prometheus, at the paths of a test."""
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed; Debian's package prometheus has it")
+    text = (INFRA / "prometheus.yaml").read_text(encoding="utf-8")
+    for name in ("prometheus.yaml", "alerts.yaml"):
+        assert f"./{name}:/etc/prometheus/{name}:ro" in SERVICES["prometheus"]["volumes"]
+    (tmp_path / "prometheus.yaml").write_text(text.replace("/etc/prometheus", str(tmp_path)))
+    shutil.copy(INFRA / "alerts.yaml", tmp_path)
+    return tmp_path
+
+
+def promtool(*arguments: str, folder: Path) -> None:
+    """Run promtool; what it finds is the failure."""
+    done = subprocess.run(
+        ["promtool", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_its_configuration(prometheus_folder: Path) -> None:
+    """Prometheus' own checker takes what it is to ask and the alerts."""
+    promtool("check", "config", "prometheus.yaml", folder=prometheus_folder)
+    promtool("check", "rules", "alerts.yaml", folder=prometheus_folder)
+
+
+# Series of a test of alerts, and the alerts that fire after twenty minutes of them.
+QUIET = {
+    'up{job="observe"}': "1x80",
+    'up{job="watch"}': "1x80",
+    'earmark_rooms_observed{source="livekit"}': "3x80",
+    "earmark_worker_rooms_max": "20x80",
+    "earmark_database_up": "1x80",
+    "earmark_outbox_open": "2x80",
+    "earmark_outbox_dead": "5x80",
+    "earmark_heartbeat_age_seconds": "4x80",
+    'earmark_watch_rooms_unobserved{state="any"}': "0x80",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "alerts"),
+    [
+        pytest.param({}, set(), id="all-is-well"),
+        pytest.param(
+            {'earmark_watch_rooms_unobserved{state="any"}': "2x80"},
+            {"EarmarkRoomUnobserved"}, id="unobserved",
+        ),
+        pytest.param({'up{job="observe"}': "0x80"}, {"EarmarkNoWorker"}, id="no-worker"),
+        pytest.param({'up{job="watch"}': "0x80"}, {"EarmarkNotWatching"}, id="no-watcher"),
+        pytest.param(
+            {'earmark_rooms_observed{source="livekit"}': "19x80"}, {"EarmarkWorkersFull"}, id="full"
+        ),
+        pytest.param(
+            {'earmark_speech_dropped_total{pass="final",reason="overload"}': "0+1x80"},
+            {"EarmarkSpeechDropped"}, id="overload",
+        ),
+        pytest.param(
+            {'earmark_speech_dropped_total{pass="interim",reason="overtaken"}': "0+1x80"},
+            set(), id="guesses-may-be-dropped",
+        ),
+        pytest.param(
+            {'earmark_gaps_total{kind="deaf_track"}': "0+1x80"}, {"EarmarkTrackDeaf"}, id="deaf"
+        ),
+        pytest.param(
+            {
+                'earmark_alert_delay_seconds_bucket{severity="high",le="8.0"}': "0+1x80",
+                'earmark_alert_delay_seconds_bucket{severity="high",le="13.0"}': "0+9x80",
+                'earmark_alert_delay_seconds_bucket{severity="high",le="+Inf"}': "0+9x80",
+            },
+            {"EarmarkAlertsSlow"}, id="slow",
+        ),
+        pytest.param({"earmark_heartbeat_age_seconds": "90x80"}, {"EarmarkHeartbeatOld"}, id="old"),
+        pytest.param({"earmark_database_up": "0x80"}, {"EarmarkDatabaseAway"}, id="database"),
+        pytest.param({"earmark_outbox_open": "500x80"}, {"EarmarkDeliveriesWait"}, id="waiting"),
+        pytest.param({"earmark_outbox_dead": "5+1x80"}, {"EarmarkDeliveriesDead"}, id="dead"),
+    ],
+)  # fmt: skip
+def test_alerts_fire(changed: Mapping[str, str], alerts: set[str], prometheus_folder: Path) -> None:
+    """Each alert fires for what it is about, and for nothing else."""
+    names = [rule["alert"] for rule in loaded(INFRA / "alerts.yaml")["groups"][0]["rules"]]
+    query = 'count by (alertname) (ALERTS{alertstate="firing"})'
+    samples = [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in sorted(alerts)]
+    test = {
+        "rule_files": ["alerts.yaml"],
+        "evaluation_interval": "15s",
+        "tests": [
+            {
+                "interval": "15s",
+                "input_series": [
+                    {"series": series, "values": values}
+                    for series, values in (QUIET | dict(changed)).items()
+                ],
+                "promql_expr_test": [{"expr": query, "eval_time": "20m", "exp_samples": samples}],
+            }
+        ],
+    }
+    assert alerts <= set(names)
+    (prometheus_folder / "test.yaml").write_text(json.dumps(test))
+    promtool("test", "rules", "test.yaml", folder=prometheus_folder)
+
+
+def test_alerts_ask_for_metrics_that_there_are() -> None:
+    """A metric of ours that an alert names is one that we count, by the labels that it has."""
+    ours = {
+        metric._name
+        for metric in vars(metrics).values()
+        if isinstance(metric, Counter | Gauge | Histogram)
+    } | set(vitals.NAMES)
+    asked = set(re.findall(r"earmark_[a-z_]+", (INFRA / "alerts.yaml").read_text(encoding="utf-8")))
+    assert {re.sub(r"_(total|bucket)$", "", name) for name in asked} <= ours
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -165,9 +165,8 @@ async def _call(
     from livekit import api
 
     from earmark.demo_call import Access, Caller, SupervisorClient
-    from realtime.clock import CallClock
+    from realtime.clock import CallClock, call_start
     from realtime.dispatch import dispatch, livekit_api
-    from realtime.observer import call_start
     from rules.types import Role
     from speech.audio import SAMPLE_RATE_HZ, decode
 

@@ -13,7 +13,14 @@ from rich.console import Console
 from earmark.errors import ServiceMissingError
 from earmark.logs import setup_logging
 from earmark.settings import Settings, load_settings
-from earmark.wiring import RULES_OPTION, egress_options, livekit_access, rule_paths
+from earmark.wiring import (
+    RULES_OPTION,
+    LiveKitAccess,
+    egress_options,
+    livekit_access,
+    rule_paths,
+)
+from realtime.metrics_folder import metrics_folder
 
 
 @click.command
@@ -23,7 +30,13 @@ from earmark.wiring import RULES_OPTION, egress_options, livekit_access, rule_pa
     default=8081,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="Loopback port of the health page; 0 takes a free one.",
+    help="Port of the page with health and metrics; 0 takes a free one.",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address of that page. It holds no personal data, and asks nobody who they are.",
 )
 @click.option(
     "--log-level",
@@ -32,12 +45,13 @@ from earmark.wiring import RULES_OPTION, egress_options, livekit_access, rule_pa
     show_default=True,
     help="What is logged.",
 )
-def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
+def command(rules: tuple[Path, ...], port: int, host: str, log_level: str) -> None:
     """Run the worker that listens to LiveKit rooms.
 
-    The worker registers as `earmark-observer` and goes where `earmark dispatch ROOM` sends it. In a
-    room it is hidden and publishes no media. It needs LIVEKIT_URL, LIVEKIT_API_KEY and
-    LIVEKIT_API_SECRET. The first signal (Ctrl-C) lets calls end, a second one does not wait.
+    The worker registers as `earmark-observer` and goes where `earmark watch` or `earmark dispatch
+    ROOM` sends it. In a room it is hidden and publishes no media. It needs LIVEKIT_URL,
+    LIVEKIT_API_KEY and LIVEKIT_API_SECRET. The first signal (Ctrl-C) lets calls end, a second one
+    does not wait. Its page answers / with its health and /metrics for Prometheus.
 
     Whoever is monitored must know: see docs/lawful-use.md before you point this at real calls.
 
@@ -49,8 +63,22 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
     settings = load_settings()
     access = livekit_access(settings)
     setup_logging(log_level.upper())
+    # Before anything that counts is imported, and livekit is: it takes seconds to import, too.
+    with metrics_folder() as folder:
+        _observe(settings, access, rules=rules, host=host, port=port, metrics_dir=folder)
+    sys.exit(0)
+
+
+def _observe(
+    settings: Settings,
+    access: LiveKitAccess,
+    *,
+    rules: tuple[Path, ...],
+    host: str,
+    port: int,
+    metrics_dir: Path,
+) -> None:
     console = Console(stderr=True)
-    # livekit takes seconds to import: not before the settings are known to be good.
     from earmark.alert_wiring import alert_targets, allowed_targets, check_targets
     from earmark.record_wiring import record_config, role_patterns
     from realtime.dispatch import check_livekit
@@ -80,7 +108,11 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
         egress=egress_options(settings),
         max_rooms=settings.max_rooms,
         live_stt=settings.live_stt,
+        http_host=host,
         http_port=port,
+        metrics_dir=metrics_dir,
+        drain_timeout_s=settings.drain_timeout_s,
+        job_memory_limit_mb=settings.job_memory_limit_mb,
     )
     # Everything that a job would fail on is tried before the worker says it is there.
     with console.status("Checking rules, models, database, object store and server"):
@@ -108,7 +140,8 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
     try:
         asyncio.run(
             ObserverWorker(config).run(
-                on_registered=lambda: console.print("Ready: waiting for rooms. Ctrl-C ends.")
+                on_registered=lambda: console.print("Ready: waiting for rooms. Ctrl-C ends."),
+                on_page=lambda port: console.print(f"Health and metrics: http://{host}:{port}/"),
             )
         )
     except OSError as exc:
@@ -119,7 +152,6 @@ def command(rules: tuple[Path, ...], port: int, log_level: str) -> None:
         raise ServiceMissingError(f"the worker stopped: {type(exc).__name__}") from None
     except RuntimeError as exc:
         raise ServiceMissingError(f"the worker stopped: {type(exc).__name__}") from None
-    sys.exit(0)
 
 
 def _secret(settings: Settings, name: str) -> str | None:

@@ -21,8 +21,8 @@ from tests.servers.s3 import S3Server
 
 EDGES = [
     "room", "speech detection", "live speech to text", "audit transcription",
-    "sentence similarity", "diarization", "recorder", "objects", "database", "executor", "rules",
-    "signing secret", "alert targets", "records", "analyst",
+    "sentence similarity", "diarization", "watch", "recorder", "objects", "database", "executor",
+    "rules", "signing secret", "alert targets", "records", "analyst",
 ]  # fmt: skip
 GOOD_SECRET = "whsec_aHVzaGh1c2hodXNoaHVzaGh1c2hodXNo"
 
@@ -384,3 +384,13 @@ def test_unknown_kinds_of_values_are_hidden() -> None:
     """A setting of a kind that nobody thought of shows only that it is set."""
     assert shown_value("anything", "hush") == "set"
     assert shown_value("anything", 1.5) == "set"
+
+
+def test_which_rooms_are_watched(doctor: Doctor) -> None:
+    """It says which rooms `earmark watch` would keep observed."""
+    _, edges = doctor.edges()
+    assert edges["watch"]["state"] == "default"
+    assert "every room observed, from one person on" in edges["watch"]["uses"]
+    _, edges = doctor.edges(EARMARK_WATCH_INCLUDE="sales-*", EARMARK_WATCH_EXCLUDE="*-test")
+    assert edges["watch"]["state"] == "ok"
+    assert "sales-* but *-test" in edges["watch"]["uses"]

@@ -156,7 +156,6 @@ async def one_room(
         ledger = CallLedger(
             database=database, room_sid=info.sid, room_name=name,
             call_started_at=datetime.now(UTC), rulebook_fingerprint="f", source="livekit",
-            deliver=False,
         )  # fmt: skip
         ledger.start()
         await caller.join()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from prometheus_client import REGISTRY
 
 from realtime.clock import VirtualClock
 from realtime.ear import Ear
@@ -35,7 +36,7 @@ class TimedWords:
     guesses: Guesses = Guesses.SURE
     asked: list[tuple[int, bool]] = field(default_factory=list)  # length, whether it was final
     drops: bool = False  # gives up what is whole
-    fails_on_guesses: bool = False
+    fails_on_guesses: type[RecognitionError] | None = None
     looped_from_s: float | None = None
     gate: asyncio.Event | None = None
 
@@ -44,8 +45,8 @@ class TimedWords:
         self.asked.append((len(samples), ticket.is_final))
         if self.gate is not None:
             await self.gate.wait()
-        if not ticket.is_final and self.fails_on_guesses:
-            raise RecognitionError("planned")
+        if not ticket.is_final and self.fails_on_guesses is not None:
+            raise self.fails_on_guesses("planned")
         if ticket.is_final and self.drops:
             raise RecognitionDropped("planned")
         n_words = int(len(samples) / SAMPLE_RATE_HZ / WORD_S)
@@ -153,15 +154,32 @@ async def test_without_guesses_the_same_pieces_are_final(
     assert without.told == without.finals()
 
 
-async def test_failed_guesses_cost_nothing(vad: VadModel, speech: NDArray[np.float32]) -> None:
+def counted(reason: str) -> float:
+    """How many guesses Prometheus was told to be dropped for a reason."""
+    labels = {"pass": "interim", "reason": reason}
+    return REGISTRY.get_sample_value("earmark_speech_dropped_total", labels) or 0.0
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(RecognitionError, "recogniser", id="failed"),
+        pytest.param(RecognitionDropped, "overload", id="given-up-in-the-queue"),
+    ],
+)
+async def test_failed_guesses_cost_nothing(
+    vad: VadModel, speech: NDArray[np.float32], error: type[RecognitionError], reason: str
+) -> None:
     """When guesses fail, the whole pieces are recognised, and nothing counts as unheard."""
-    recogniser = TimedWords(fails_on_guesses=True)
+    recogniser = TimedWords(fails_on_guesses=error)
+    before = counted(reason)
     scene = Scene(vad, recogniser)
     await scene.hear(speech)
     assert scene.told == scene.finals()
     assert len(scene.told) >= 3
     assert scene.lost == []
     assert scene.listener.n_dropped_guesses == sum(not final for _, final in recogniser.asked)
+    assert counted(reason) - before == scene.listener.n_dropped_guesses
 
 
 async def test_what_was_agreed_on_stands_for_lost_words(
@@ -217,6 +235,7 @@ async def test_only_the_newest_guess_waits(vad: VadModel, speech: NDArray[np.flo
     """While the recogniser stands still, guesses replace one another and are counted."""
     gate = asyncio.Event()
     recogniser = TimedWords(gate=gate)
+    before = counted("overtaken")
     scene = Scene(vad, recogniser)
     for start in range(0, 5 * SAMPLE_RATE_HZ, CHUNK):
         await scene.listener.put(speech[start : start + CHUNK])
@@ -225,6 +244,7 @@ async def test_only_the_newest_guess_waits(vad: VadModel, speech: NDArray[np.flo
         await asyncio.sleep(0.01)
     assert len(recogniser.asked) == 1
     assert scene.listener.n_dropped_guesses >= 3
+    assert counted("overtaken") - before == scene.listener.n_dropped_guesses
     gate.set()
     await scene.listener.settled()
     assert len(recogniser.asked) == 2  # the newest one
