@@ -158,7 +158,7 @@ async def observed_room(
         ledger = CallLedger(
             database=database, room_sid=made.sid, room_name=name,
             call_started_at=clock.call_started_at, rulebook_fingerprint=rulebook.fingerprint,
-            source="livekit", deliver=False,
+            source="livekit",
         )  # fmt: skip
         room = rtc.Room()
         roster = Roster()
