@@ -7,6 +7,7 @@ SHELL := bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TEST_STAMP := $(VENV)/.test-installed
 # Set UV to use a uv of your own.
 UV ?= $(shell command -v uv || echo .tools/uv/bin/uv)
 # Extra arguments for `make test`, such as ARGS='-k card'.
@@ -36,13 +37,20 @@ lock: | $(filter .tools/uv/bin/uv,$(UV)) ## Resolve every dependency and extra a
 	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' \
 	  pyproject.toml --output-file requirements.lock
 
+# The audit's large engines and Ray: about 6 GB with torch, so only tests and benchmarks bring them.
+$(TEST_STAMP): $(STAMP)
+	@echo "Installing torch, pyannote.audio, openai-whisper and Ray for the tests; minutes on a fresh machine"
+	@$(UV) pip install --quiet --python $(BIN)/python --constraint requirements.lock \
+	  --editable '.[models,notebooks,similarity,offline,scale]' --group dev
+	@touch $(TEST_STAMP)
+
 check: setup ## Format, lint, types, import contracts, and the rule book's own cases
 	@echo "ruff";         $(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@echo "mypy";         $(BIN)/mypy
 	@echo "import-linter"; $(BIN)/lint-imports --no-cache | tail -n 4
 	@echo "rule book";    $(BIN)/earmark rules lint && $(BIN)/earmark rules test
 
-test: setup ## Install what the tests need, servers included, and run them
+test: $(TEST_STAMP) ## Install what the tests need, servers included, and run them
 	@scripts/system_packages.sh
 	@python3 scripts/tools.py ensure livekit-server versitygw egress-peer >/dev/null || \
 	  echo "Without these servers, their tests are skipped."
@@ -52,7 +60,7 @@ demo: setup ## Everything at once: a LiveKit room, live alerts, the audit, the r
 	@python3 scripts/tools.py ensure livekit-server >/dev/null || true
 	@LIVEKIT_SERVER_BIN="$$(python3 scripts/tools.py path livekit-server)" $(BIN)/earmark demo
 
-bench: setup ## Measure what the documentation claims about speed
+bench: $(TEST_STAMP) ## Measure what the documentation claims about speed
 	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file; done
 
 format: setup ## Format and mend what can be mended
