@@ -1,47 +1,72 @@
-"""Who speaks in which channel of which recording."""
+"""Who speaks where in a recording."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from offline.call import Call
+from offline.clock import RecordingClock
 from offline.errors import SpeakerNamesError
+from offline.lanes import Lane
+from offline.stages.records import Diarized, HeardWord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Voice:
-    """One speaker's sound in one recording."""
+class NamedTurn:
+    """Somebody speaks, on the recording's clock. Turns of several speakers may overlap."""
 
-    speaker: str
-    samples: NDArray[np.float32] = field(repr=False)  # shape (n_samples,), 16 kHz
+    speaker: str = field(repr=False)
+    start_s: float
+    end_s: float
 
 
-def voices_of_participant(identity: str, samples: NDArray[np.float32]) -> tuple[Voice, ...]:
-    """A recording of one participant: whatever is heard in it, they said.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneVoices:
+    """Who speaks in a lane, and where."""
+
+    # Everybody who would be heard in it, also who is silent; at least one.
+    speakers: tuple[str, ...] = field(repr=False)
+    # In time order. None where there is one speaker: whatever is heard, they said.
+    turns: tuple[NamedTurn, ...] | None = None
+
+
+class Attributor(Protocol):
+    """Gives the voices of a mix their names."""
+
+    def describe(self) -> Mapping[str, object]:
+        """All that decides how, as JSON."""
+
+    def attribute(
+        self, diarized: Diarized, lane: Lane, call: Call, clock: RecordingClock
+    ) -> LaneVoices:
+        """Name each voice, or call it unknown. Runs each time, so it must not take long.
+
+        Args:
+            diarized: The voices of the lane.
+            lane: Its `speaker` is the name for whoever stays unknown.
+            call: Who was on it, and when they spoke as far as live knows.
+            clock: Puts the recording on the call clock.
+        """
+
+
+def speakers_of(words: Sequence[HeardWord], voices: LaneVoices) -> tuple[str, ...]:
+    """Who said each word: whose turn covers most of it, else whose turn is nearest.
 
     Args:
-        identity: The participant.
-        samples: Shape (n_channels, n_samples). Channels are averaged: a stereo microphone is still
-            one person.
+        words: Of one lane, in time order.
+        voices: Of the same lane.
     """
-    mono = samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)
-    return (Voice(speaker=identity, samples=mono),)
+    if not voices.turns:
+        return tuple(voices.speakers[0] for _ in words)
+    return tuple(max(voices.turns, key=_closeness(word)).speaker for word in words)
 
 
-def voices_of_channels(names: Sequence[str], samples: NDArray[np.float32]) -> tuple[Voice, ...]:
-    """A recording with one speaker a channel.
-
-    Args:
-        names: As many as there are channels.
-        samples: Shape (n_channels, n_samples).
-    """
-    return tuple(
-        Voice(speaker=name, samples=channel) for name, channel in zip(names, samples, strict=True)
-    )
+def _closeness(word: HeardWord) -> Callable[[NamedTurn], float]:
+    """Seconds that a turn shares with the word; below 0, how far away it is."""
+    return lambda turn: min(turn.end_s, word.end_s) - max(turn.start_s, word.start_s)
 
 
 def channel_names(stem: str, n_channels: int) -> tuple[str, ...]:

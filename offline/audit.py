@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,15 +12,19 @@ from offline import report as model
 from offline.call import Call
 from offline.claims import LEASE_S, Claims
 from offline.composition import Evidence, Names, compose, names_of
-from offline.engines import PIPELINE_VERSION, VAD_ID, Engines
+from offline.engines import PIPELINE_VERSION, Engines
 from offline.errors import AuditBusyError, ReportFormatError
 from offline.fingerprint import audit_key
-from offline.hearing import Heard, hear
+from offline.hearing import Heard, Hearing, MixEngines
 from offline.judge import Judge
 from offline.keeper import Keeper
+from offline.outputs import Finished, Output
 from offline.reconcile import Verdict
 from offline.report import Report, dump_report, parse_report
 from offline.report_html import render_html
+from offline.stages.align import Aligner
+from offline.stages.store import ObjectStageStore, StageStore
+from offline.stages.workbench import Workbench
 from rules.rulebook import Rulebook
 from rules.types import Participant, Utterance
 from speech.embedding import SentenceEmbedder
@@ -29,8 +33,11 @@ from storage.database import Database
 from storage.errors import ObjectMissingError
 from storage.findings import Finding, FindingKind
 from storage.objects import ObjectStore
+from storage.stage_work import call_folder
 
 log = logging.getLogger(__name__)
+
+_NOTHING = "none, nothing to hear"
 
 OnProgress = Callable[["Progress"], None]
 
@@ -65,7 +72,12 @@ class Auditor:
         objects: Where recordings lie and reports go.
         rulebook: The rules in force.
         engines: Loaded only when there is something to hear.
+        mixes: Tells the voices of mixed recordings apart; None = such a recording is one voice.
+        aligner: Puts recordings on the call clock; None = they lie where their manifests say.
         embedder: Needed where a rule has a `similar` condition.
+        outputs: What is written besides page and JSON.
+        stages: Where stages put down what they have made; default: in `objects`, until the report
+            is finished.
         lease_s: How long a claim lasts without a sign of life.
         keep_transcripts_days: For how long what was really said is kept besides the masked report;
             None = not at all.
@@ -78,49 +90,64 @@ class Auditor:
         objects: ObjectStore,
         rulebook: Rulebook,
         engines: Engines,
+        mixes: MixEngines | None = None,
+        aligner: Aligner | None = None,
         embedder: SentenceEmbedder | None = None,
+        outputs: Sequence[Output] = (),
+        stages: StageStore | None = None,
         lease_s: float = LEASE_S,
         keep_transcripts_days: int | None = None,
     ) -> None:
         self._database = database
         self._objects = objects
         self._rulebook = rulebook
-        self._engines = engines
+        self._hearing = Hearing(objects, engines, mixes=mixes, aligner=aligner)
         self._embedder = embedder
         self._judge = Judge(rulebook, embedder)
         self._claims = Claims(database, lease_s)
-        self._keeper = Keeper(objects, keep_transcripts_days)
+        self._outputs: tuple[Output, ...] = (Keeper(objects, keep_transcripts_days), *outputs)
+        self._stages = ObjectStageStore(objects) if stages is None else stages
+
+    def pipeline(self, call: Call) -> Mapping[str, object]:
+        """Models, options and code that decide the report of a call, but for the rules; JSON."""
+        pipeline = {"pipeline_version": PIPELINE_VERSION, **self._hearing.describe(call)}
+        if self._embedder is not None:
+            pipeline["similarity"] = self._embedder.name
+        for output in self._outputs:
+            pipeline.update(output.describe())
+        return pipeline
+
+    def key(self, call: Call) -> str:
+        """The key of this audit of a call in the ledger."""
+        return audit_key(call, self.pipeline(call), self._rulebook.fingerprint)
 
     def audit(self, call: Call, on_progress: OnProgress = lambda progress: None) -> Outcome:
-        """Audit a call, or find that it has been done.
+        """Audit a call, go on where a killed audit stopped, or find that it has been done.
 
         Raises:
             AuditBusyError: another process is at it and stays at it.
-            StorageError: the object store or the database failed; a later run begins anew.
-            SpeechError: models are missing; a later run begins anew.
+            StorageError: the object store or the database failed; a later run goes on.
+            SpeechError: models are missing; a later run goes on.
         """
-        pipeline = dict(self._engines.describe())
-        if self._embedder is not None:
-            pipeline["similarity"] = self._embedder.name
-        key = audit_key(call, pipeline, self._rulebook.fingerprint)
+        key = self.key(call)
         html_key, json_key = report_keys(call)
+        bench = Workbench(self._stages, call_folder(call.day, call.room_sid))
         claim = self._claims.claim(key, call.room_sid, lambda: self._made(key, call))
         if isinstance(claim, Report):
+            # Whoever made it may have died before it could clear up.
+            bench.close()
             return Outcome(report=claim, html_key=html_key, json_key=json_key, was_done=True)
         with self._claims.held(claim):
-            evidence = self._judged(call, self._hear(call, on_progress))
+            evidence = self._judged(call, self._hear(call, bench, on_progress))
             report = compose(
                 evidence,
                 audit_key=key,
                 engines=self._engines_info(evidence.heard),
                 made_at=datetime.now(UTC),
             )
-            self._keeper.keep(report, evidence, pipeline)
-            self._objects.put_bytes(json_key, dump_report(report), content_type="application/json")
-            self._objects.put_bytes(
-                html_key, render_html(report).encode(), content_type="text/html; charset=utf-8"
-            )
-            self._finish(claim, report, evidence, html_key, pipeline)
+            self._write(report, evidence)
+            self._finish(claim, report, evidence, html_key)
+        bench.close()
         return Outcome(
             report=report,
             html_key=html_key,
@@ -138,11 +165,11 @@ class Auditor:
             report = parse_report(self._objects.get_bytes(json_key))
         except (ObjectMissingError, ReportFormatError):
             return None  # gone, or from another version: it is made again
-        if report.audit_key != key or self._keeper.lacks(call):
+        if report.audit_key != key or any(output.lacks(call) for output in self._outputs):
             return None
         return report
 
-    def _hear(self, call: Call, on_progress: OnProgress) -> tuple[Heard, ...]:
+    def _hear(self, call: Call, bench: Workbench, on_progress: OnProgress) -> tuple[Heard, ...]:
         total_s = sum(source.duration_s or 1.0 for source in call.sources) or 1.0
         done_s = 0.0
         heard: list[Heard] = []
@@ -165,7 +192,7 @@ class Auditor:
                     )
                 )
 
-            heard.append(hear(source, self._objects, self._engines, on_stage))
+            heard.append(self._hearing.hear(call, source, bench, on_stage))
             done_s += weight_s
         return tuple(heard)
 
@@ -182,7 +209,7 @@ class Auditor:
             default=0.0,
         )
         roles = {member.identity: member.role for member in call.members}
-        identities = {*roles, *(s for each in heard for s in each.source.speakers)}
+        identities = {*roles, *(s for each in heard for s in each.speakers)}
         participants = tuple(
             Participant(identity=name, role=roles.get(name)) for name in sorted(identities)
         )
@@ -198,22 +225,34 @@ class Auditor:
         )
 
     def _engines_info(self, heard: tuple[Heard, ...]) -> model.Engines:
-        ran = any(each.sha256 is not None and each.duration_s > 0 for each in heard)
+        ran = [each for each in heard if each.transcriber is not None]
         return model.Engines(
-            transcriber=self._engines.load().recogniser.name if ran else "none, nothing to hear",
-            vad=VAD_ID if ran else "none, nothing to hear",
+            transcriber=next((e.transcriber for e in ran if e.transcriber), _NOTHING),
+            vad=next((e.vad for e in ran if e.vad), _NOTHING),
             pipeline_version=PIPELINE_VERSION,
             similarity=None if self._embedder is None else self._embedder.name,
             earmark_version=version("earmark"),
         )
 
+    def _write(self, report: Report, evidence: Evidence) -> None:
+        """Write everything under keys of the call, so that a second try replaces the first."""
+        call = evidence.call
+        html_key, json_key = report_keys(call)
+        finished = Finished(
+            report=report,
+            evidence=evidence,
+            pipeline=self.pipeline(call),
+            objects=self._objects,
+        )
+        for output in self._outputs:
+            output.write(finished)
+        self._objects.put_bytes(json_key, dump_report(report), content_type="application/json")
+        self._objects.put_bytes(
+            html_key, render_html(report).encode(), content_type="text/html; charset=utf-8"
+        )
+
     def _finish(
-        self,
-        claim: audits.Claim,
-        report: Report,
-        evidence: Evidence,
-        html_key: str,
-        pipeline: Mapping[str, object],
+        self, claim: audits.Claim, report: Report, evidence: Evidence, html_key: str
     ) -> None:
         # Findings and the end of the audit in one transaction: neither is there without the other.
         with self._database.begin() as connection:
@@ -225,7 +264,7 @@ class Auditor:
                 claim.audit_key,
                 attempt=claim.attempt,
                 report_key=html_key,
-                pipeline=pipeline,
+                pipeline=self.pipeline(evidence.call),
                 now=datetime.now(UTC),
             )
             if not is_ours:

@@ -14,6 +14,9 @@ from storage.egress_claims import EgressClaim
 from storage.egresses import Egress
 from storage.gaps import Gap
 
+# The speaker of a mix, as long as nobody has told its voices apart.
+UNKNOWN = "unknown"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -29,6 +32,8 @@ class Source:
     duration_s: float | None  # promised; None where nobody did
     recorder: Literal["egress", "earmark", "file"]
     problem: str | None = None  # why it cannot be used, a code: "manifest_unreadable"
+    # Several people who were recorded together; `speakers` has one name for whoever they are.
+    is_mix: bool = False
 
     @property
     def is_there(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from offline import report
-from offline.call import Call, covers
+from offline.call import UNKNOWN, Call, covers
 from offline.coverage import call_faults, checked_spans, sentence
 from offline.hearing import Fault, Heard
 from offline.judge import Judgement
@@ -114,7 +114,7 @@ def masked_lines(evidence: Evidence, names: Names) -> tuple[report.UtteranceLine
     return tuple(
         report.UtteranceLine(
             id=utterance.id,
-            speaker=names.of(utterance.speaker or "unknown"),
+            speaker=names.of(utterance.speaker or UNKNOWN),
             start_s=_round(utterance.span.start_s),
             end_s=_round(utterance.span.end_s),
             text=mask_numbers(mask_text(utterance.text, ranges.get(utterance.id, ()))),
@@ -160,7 +160,7 @@ def _identities(evidence: Evidence) -> Iterable[str]:
     for member in evidence.call.members:
         yield member.identity
     for each in evidence.heard:
-        yield from each.source.speakers
+        yield from each.speakers
     yield from (claim.identity for claim in evidence.call.claims)
     live = evidence.call.live
     if live is not None:
@@ -190,7 +190,7 @@ def _recording(heard: Heard, names: Names) -> report.RecordingInfo:
     source = heard.source
     return report.RecordingInfo(
         name=mask_numbers(source.name) if source.path is not None else source.name,
-        speakers=tuple(names.of(speaker) for speaker in source.speakers),
+        speakers=tuple(names.of(speaker) for speaker in heard.speakers),
         sha256=heard.sha256,
         is_hash_verified=source.recorder != "file" and heard.sha256 == source.sha256 is not None,
         start_s=_round(source.clock.offset_s),

@@ -54,7 +54,7 @@ def call_faults(call: Call, heard: Sequence[Heard]) -> tuple[Fault, ...]:
     of_egress = tuple(egress_faults(call))
     faults += of_egress
     told_of = {fault.speaker for fault in of_egress}
-    faults += (fault for fault in _missing_recordings(call) if fault.speaker not in told_of)
+    faults += (fault for fault in _missing_recordings(call, heard) if fault.speaker not in told_of)
     faults += _live_faults(call, heard)
     return tuple(faults)
 
@@ -71,10 +71,11 @@ def checked_spans(heard: Sequence[Heard], speaker: str) -> tuple[Span, ...]:
     return tuple(merged)
 
 
-def _missing_recordings(call: Call) -> Iterator[Fault]:
+def _missing_recordings(call: Call, heard: Sequence[Heard]) -> Iterator[Fault]:
     if not call.sources and not call.members:
         yield Fault(code=CoverageCode.RECORDING_MISSING, detail="no_recordings")
     recorded = {speaker for source in call.sources for speaker in source.speakers}
+    recorded |= {speaker for each in heard for speaker in each.speakers}  # told apart in a mix
     for member in call.members:
         if member.identity not in recorded and _should_be_recorded(call, member):
             yield Fault(

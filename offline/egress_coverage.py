@@ -67,6 +67,6 @@ def _speaker(call: Call, egress: Egress) -> str | None:
         if claim.track_id == egress.track_id:
             return claim.identity
     for source in call.sources:
-        if source.id == egress.track_id and source.speakers != ("unknown",):
+        if source.id == egress.track_id and not source.is_mix:
             return source.speakers[0]
     return None

@@ -78,7 +78,6 @@ class LocalEngines:
     def describe(self) -> Mapping[str, object]:
         """See `Engines.describe`."""
         return {
-            "pipeline_version": PIPELINE_VERSION,
             "vad": VAD_ID,
             "vad_weights": _weights(VAD_ID),
             "vad_options": asdict(VAD_AUDIT),

@@ -12,7 +12,7 @@ from offline.attribute import channel_names, named
 from offline.call import Call, Source
 from offline.clock import FILE_CLOCK
 from offline.errors import NothingToAuditError
-from offline.hearing import file_sha256
+from offline.stages.take import file_sha256
 from speech.audio import decode
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import select
 
-from offline.call import Call, LiveSide, Member, Source
+from offline.call import UNKNOWN, Call, LiveSide, Member, Source
 from offline.clock import FILE_CLOCK, RecordingClock
 from offline.errors import NothingToAuditError
 from storage import calls as call_rows
@@ -217,13 +217,13 @@ class Finder:
             path=None,
             sha256=recording.sha256,
             size_bytes=info.size_bytes if info else None,
-            # A mix of several people, until somebody tells them apart, is one unnamed voice.
-            speakers=(recording.identity or "unknown",),
+            speakers=(recording.identity or UNKNOWN,),
             clock=RecordingClock.of_recording(
                 recording.started_at, call_started_at or recording.started_at
             ),
             duration_s=recording.duration_s,
             recorder=recording.recorder,
+            is_mix=recording.identity is None,
         )
 
 
@@ -281,7 +281,7 @@ def _unreadable(key: str, number: int) -> Source:
         path=None,
         sha256=None,
         size_bytes=None,
-        speakers=("unknown",),
+        speakers=(UNKNOWN,),
         clock=FILE_CLOCK,
         duration_s=None,
         recorder="earmark",

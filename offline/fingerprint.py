@@ -65,6 +65,7 @@ def _recording(source: Source) -> list[str]:
         f"{source.clock.offset_s:.3f}",
         source.problem or "",
         *source.speakers,
+        *(["mix"] if source.is_mix and source.path is not None else []),
     ]
 
 

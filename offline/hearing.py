@@ -1,21 +1,29 @@
-"""Hearing one recording: fetch, verify, decode, attribute, transcribe. What fails is an outcome."""
+"""Hearing one recording: its stages in their order. What fails is an outcome.
+
+A stage plugs in here: `Hearing` makes it by the call's `Workbench`, and says in `describe` what
+decides it. See `offline.stages` on how one is added.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from offline.attribute import Voice, voices_of_channels, voices_of_participant
-from offline.call import Source
+from offline.attribute import Attributor, LaneVoices
+from offline.call import Call, Source
+from offline.clock import RecordingClock
 from offline.engines import Engines
-from offline.transcript import transcribe
+from offline.lanes import Lane, lanes_of
+from offline.stages.align import Aligner, AlignStage, CallTake
+from offline.stages.decode import DecodeStage
+from offline.stages.diarize import Diarizer, DiarizeStage
+from offline.stages.records import Decoded, Diarized, Transcribed
+from offline.stages.take import Take, taken
+from offline.stages.transcribe import LaneTake, TranscribeStage
+from offline.stages.workbench import Workbench
+from offline.transcript import utterances_of
 from rules.types import Span, Utterance
-from speech.audio import Audio, decode
 from speech.errors import AudioError
 from storage.errors import ObjectMissingError
 from storage.findings import CoverageCode
@@ -43,90 +51,191 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What came of one recording."""
+    """What came of one recording, on the call clock."""
 
-    source: Source
+    source: Source  # its clock is the one that was aligned
     sha256: str | None = None  # of the bytes that were read
     duration_s: float = 0.0  # that could be decoded
     utterances: tuple[Utterance, ...] = ()
     speech: tuple[tuple[str, Span], ...] = field(default=(), repr=False)  # by speaker
     checked: tuple[tuple[str, Span], ...] = field(default=(), repr=False)  # by speaker
     faults: tuple[Fault, ...] = ()
+    # Who was told apart in a mix; None where the source names its speakers.
+    voices: tuple[str, ...] | None = field(default=None, repr=False)
+    transcriber: str | None = None  # as reports name it; None where nothing was heard
+    vad: str | None = None
+    diarizer: str | None = None  # None where no voices had to be told apart
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Everybody who is heard in it, or should be."""
+        return self.source.speakers if self.voices is None else self.voices
 
 
-def hear(
-    source: Source,
-    objects: ObjectStore,
-    engines: Engines,
-    on_stage: OnStage = lambda stage, done_ratio: None,
-) -> Heard:
-    """Hear one recording as far as it goes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixEngines:
+    """What tells the voices of a mix apart, and what names them."""
+
+    diarizer: Diarizer
+    attributor: Attributor
+
+
+class Hearing:
+    """Hears recordings as far as they go.
 
     Args:
-        source: Where it is and what was promised of it.
         objects: Where recordings lie.
-        engines: Models; loaded only if there is something to hear.
-        on_stage: Told what is done.
-
-    Raises:
-        StorageError: the object store cannot be reached; a missing object is an outcome.
-        SpeechError: models are missing.
+        engines: Models of transcription; loaded only if something must be transcribed.
+        mixes: For recordings of several people; None = such a recording is one unnamed voice.
+        aligner: Finds out where recordings lie; None = where their manifests say.
     """
-    if source.problem is not None:
-        return _unheard(source, CoverageCode.RECORDING_MISSING, source.problem)
-    if not source.is_there:
-        return _unheard(source, CoverageCode.RECORDING_MISSING, "object_missing")
-    on_stage("fetching", 0.0)
-    try:
-        with _local(source, objects) as path:
-            sha256 = file_sha256(path)
-            if source.sha256 is not None and sha256 != source.sha256:
-                return _unheard(
-                    source, CoverageCode.RECORDING_CORRUPT, "hash_mismatch", sha256=sha256
-                )
-            on_stage("decoding", 0.0)
-            audio = decode(path)
-    except ObjectMissingError:
-        return _unheard(source, CoverageCode.RECORDING_MISSING, "object_missing")
-    except AudioError:
-        return _unheard(source, CoverageCode.RECORDING_CORRUPT, "undecodable", sha256=sha256)
-    return _understand(source, audio, sha256, engines, on_stage)
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        engines: Engines,
+        *,
+        mixes: MixEngines | None = None,
+        aligner: Aligner | None = None,
+    ) -> None:
+        self._objects = objects
+        self._engines = engines
+        self._mixes = mixes
+        self._aligner = aligner
+        self._decode = DecodeStage()
+        self._align = None if aligner is None else AlignStage(aligner)
+        self._diarize = None if mixes is None else DiarizeStage(mixes.diarizer)
+        self._transcribe = TranscribeStage(engines)
+
+    def describe(self, call: Call) -> Mapping[str, object]:
+        """All models and options that decide what is heard of a call, as JSON."""
+        described = dict(self._engines.describe())
+        if self._aligner is not None:
+            described["alignment"] = self._aligner.describe()
+        if self._mixes is not None and any(source.is_mix for source in call.sources):
+            described["diarization"] = self._mixes.diarizer.describe()
+            described["attribution"] = self._mixes.attributor.describe()
+        return described
+
+    def hear(
+        self,
+        call: Call,
+        source: Source,
+        bench: Workbench,
+        on_stage: OnStage = lambda stage, done_ratio: None,
+    ) -> Heard:
+        """Hear one recording.
+
+        Args:
+            call: To which it belongs.
+            source: Where it is and what was promised of it.
+            bench: Makes the stages, or finds them made.
+            on_stage: Told what is done.
+
+        Raises:
+            StorageError: the object store cannot be reached; a missing object is an outcome.
+            SpeechError: models are missing.
+        """
+        if source.problem is not None:
+            return _unheard(source, CoverageCode.RECORDING_MISSING, source.problem)
+        if not source.is_there:
+            return _unheard(source, CoverageCode.RECORDING_MISSING, "object_missing")
+        on_stage("fetching", 0.0)
+        sha256: str | None = None
+        try:
+            with taken(source, self._objects) as take:
+                sha256 = take.sha256
+                if not take.is_as_promised:
+                    return _unheard(
+                        source, CoverageCode.RECORDING_CORRUPT, "hash_mismatch", sha256=sha256
+                    )
+                return self._heard(call, take, bench, on_stage)
+        except ObjectMissingError:
+            return _unheard(source, CoverageCode.RECORDING_MISSING, "object_missing")
+        except AudioError:
+            return _unheard(source, CoverageCode.RECORDING_CORRUPT, "undecodable", sha256=sha256)
+
+    def _heard(self, call: Call, take: Take, bench: Workbench, on_stage: OnStage) -> Heard:
+        on_stage("decoding", 0.0)
+        decoded = bench.make(self._decode, take)
+        source = take.source
+        if self._align is not None:
+            on_stage("aligning", 0.0)
+            aligned = bench.make(self._align, CallTake(take=take, call=call))
+            source = replace(source, clock=RecordingClock(offset_s=aligned.offset_s))
+        lanes = lanes_of(source)
+        parts: list[_Part] = []
+        for lane in lanes:
+            given = LaneTake(take=take, lane=lane)
+            diarized = self._diarized(given, bench, on_stage)
+            voices = self._voices(diarized, lane, call, source.clock)
+
+            def on_progress(done_ratio: float, before: int = lane.number) -> None:
+                on_stage("transcribing", (before + done_ratio) / len(lanes))
+
+            transcribed = bench.make(self._transcribe, given, on_progress)
+            on_progress(1.0)
+            id = source.id if len(lanes) == 1 else f"{source.id}.{lane.number + 1}"
+            parts.append(_Part(id, lane, voices, transcribed, diarized))
+        return _joined(source, take.sha256, decoded, parts)
+
+    def _diarized(self, given: LaneTake, bench: Workbench, on_stage: OnStage) -> Diarized | None:
+        if self._diarize is None or not given.take.source.is_mix:
+            return None
+        on_stage("diarizing", 0.0)
+        return bench.make(
+            self._diarize, given, lambda done_ratio: on_stage("diarizing", done_ratio)
+        )
+
+    def _voices(
+        self, diarized: Diarized | None, lane: Lane, call: Call, clock: RecordingClock
+    ) -> LaneVoices:
+        if diarized is None or self._mixes is None:
+            return LaneVoices(speakers=(lane.speaker,))
+        return self._mixes.attributor.attribute(diarized, lane, call, clock)
 
 
-def _understand(
-    source: Source, audio: Audio, sha256: str, engines: Engines, on_stage: OnStage
-) -> Heard:
-    whole = source.clock.span(0.0, audio.duration_s)
-    faults = list(_truncation(source, audio))
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What came of one lane."""
+
+    id: str  # begins the ids of its utterances
+    lane: Lane
+    voices: LaneVoices
+    transcribed: Transcribed
+    diarized: Diarized | None
+
+
+def _joined(source: Source, sha256: str, decoded: Decoded, parts: list[_Part]) -> Heard:
+    whole = source.clock.span(0.0, decoded.duration_s)
+    faults = list(_truncation(source, decoded))
     utterances: list[Utterance] = []
     speech: list[tuple[str, Span]] = []
     checked: list[tuple[str, Span]] = []
-    voices = _voices(source, audio)
-    loaded = engines.load()
-    for number, voice in enumerate(voices):
-        transcript = transcribe(
-            voice,
-            source.clock,
-            loaded,
-            id=source.id if len(voices) == 1 else f"{source.id}.{number + 1}",
-            on_progress=lambda done_ratio, number=number: on_stage(  # type: ignore[misc]
-                "transcribing", (number + done_ratio) / len(voices)
-            ),
+    for part in parts:
+        utterances += utterances_of(part.transcribed, part.voices, source.clock, id=part.id)
+        speech += _speech(part, source.clock)
+        failed = tuple(
+            source.clock.span(piece.start_s, piece.end_s)
+            for piece in part.transcribed.pieces
+            if piece.is_failed
         )
-        utterances += transcript.utterances
-        speech += [(voice.speaker, span) for span in transcript.speech]
-        checked += [(voice.speaker, span) for span in _without(whole, transcript.failed)]
+        checked += [
+            (speaker, span) for speaker in part.voices.speakers for span in _without(whole, failed)
+        ]
         faults += [
             Fault(
                 code=CoverageCode.NOT_TRANSCRIBED,
                 detail="recogniser_failed",
-                speaker=voice.speaker,
+                speaker=part.lane.speaker,
                 source=source.name,
                 span=span,
             )
-            for span in transcript.failed
+            for span in failed
         ]
-    on_stage("transcribing", 1.0)
+    is_told_apart = any(part.diarized is not None for part in parts)
+    if is_told_apart:  # nobody alone is to be blamed for what is missing
+        faults = [replace(fault, speaker=None) for fault in faults]
     if faults:
         log.warning(
             "a recording was not wholly heard",
@@ -135,32 +244,45 @@ def _understand(
     return Heard(
         source=source,
         sha256=sha256,
-        duration_s=audio.duration_s,
+        duration_s=decoded.duration_s,
         utterances=tuple(utterances),
         speech=tuple(speech),
         checked=tuple(checked),
         faults=tuple(faults),
+        voices=(
+            tuple(dict.fromkeys(name for part in parts for name in part.voices.speakers))
+            if is_told_apart
+            else None
+        ),
+        transcriber=parts[0].transcribed.transcriber,
+        vad=parts[0].transcribed.vad,
+        diarizer=next((p.diarized.engine for p in parts if p.diarized is not None), None),
     )
 
 
-def _voices(source: Source, audio: Audio) -> tuple[Voice, ...]:
-    if len(source.speakers) == 1:
-        return voices_of_participant(source.speakers[0], audio.samples)
-    return voices_of_channels(source.speakers, audio.samples)
-
-
-def _truncation(source: Source, audio: Audio) -> Iterator[Fault]:
-    promised_s = source.duration_s or 0.0
-    is_short = promised_s - audio.duration_s > _SHORT_S
-    if audio.damage is None and not is_short:
+def _speech(part: _Part, clock: RecordingClock) -> Iterator[tuple[str, Span]]:
+    """Where whom is heard: by their turns, else wherever anybody is."""
+    if part.voices.turns is not None:
+        for turn in part.voices.turns:
+            yield turn.speaker, clock.span(turn.start_s, turn.end_s)
         return
-    end_s = max(promised_s, audio.duration_s)
+    for piece in part.transcribed.pieces:
+        yield part.voices.speakers[0], clock.span(piece.start_s, piece.end_s)
+
+
+def _truncation(source: Source, decoded: Decoded) -> Iterator[Fault]:
+    promised_s = source.duration_s or 0.0
+    is_short = promised_s - decoded.duration_s > _SHORT_S
+    if decoded.damage is None and not is_short:
+        return
+    end_s = max(promised_s, decoded.duration_s)
+    is_missing = end_s > decoded.duration_s
     yield Fault(
         code=CoverageCode.RECORDING_TRUNCATED,
         detail="shorter_than_promised" if is_short else "broken_off",
         speaker=source.speakers[0] if len(source.speakers) == 1 else None,
         source=source.name,
-        span=source.clock.span(audio.duration_s, end_s) if end_s > audio.duration_s else None,
+        span=source.clock.span(decoded.duration_s, end_s) if is_missing else None,
     )
 
 
@@ -186,20 +308,3 @@ def _without(whole: Span, holes: tuple[Span, ...]) -> Iterator[Span]:
         start_s = max(start_s, hole.end_s)
     if start_s < whole.end_s:
         yield Span(start_s, whole.end_s)
-
-
-@contextmanager
-def _local(source: Source, objects: ObjectStore) -> Iterator[Path]:
-    if source.path is not None:
-        yield source.path
-        return
-    with TemporaryDirectory(prefix="earmark-audit-") as folder:
-        path = Path(folder) / f"recording{Path(source.name).suffix}"
-        objects.fetch(source.name, path)
-        yield path
-
-
-def file_sha256(path: Path) -> str:
-    """Hash of a file's bytes, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from offline.call import Call
-from offline.composition import Evidence
-from offline.report import Report
+from offline.outputs import Finished
 from rules.call_events import call_events
 from storage.objects import ObjectStore
 from storage.transcripts import CONTENT_TYPE, Transcript, dump_transcript, transcript_key
@@ -25,6 +24,10 @@ class Keeper:
         self._objects = objects
         self._days = days
 
+    def describe(self) -> Mapping[str, object]:
+        """See `Output.describe`: what is kept for how long makes no other report."""
+        return {}
+
     def lacks(self, call: Call) -> bool:
         """Whether a transcript should be there and is not.
 
@@ -36,8 +39,9 @@ class Keeper:
         is_young = call.day > datetime.now(UTC).date() - timedelta(days=self._days)
         return is_young and self._objects.head(_key(call)) is None
 
-    def keep(self, report: Report, evidence: Evidence, pipeline: Mapping[str, object]) -> None:
+    def write(self, finished: Finished) -> None:
         """Put a call's transcript in the place of an earlier one, or remove that one."""
+        report, evidence = finished.report, finished.evidence
         key = _key(evidence.call)
         if self._days is None:
             # It belongs to a report that goes away now.
@@ -48,7 +52,7 @@ class Keeper:
             room_sid=report.call.room_sid,
             audit_key=report.audit_key,
             rulebook_fingerprint=report.rulebook.fingerprint,
-            pipeline=pipeline,
+            pipeline=finished.pipeline,
             is_complete=report.is_complete,
             made_at=report.made_at,
             events=tuple(

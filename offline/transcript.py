@@ -1,70 +1,87 @@
-"""From a voice to utterances on the call clock."""
+"""From sound to words on the recording's clock, and from words to utterances on the call's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from itertools import groupby
 
-from offline.attribute import Voice
+import numpy as np
+from numpy.typing import NDArray
+
+from offline.attribute import LaneVoices, speakers_of
 from offline.clock import RecordingClock
-from offline.engines import Loaded
+from offline.engines import VAD_ID, Loaded
+from offline.stages.records import HeardWord, Piece, Transcribed
 from rules.types import Span, Utterance, utterance_from_words
 from speech.audio import SAMPLE_RATE_HZ
 from speech.errors import RecogniserError
-from speech.recogniser import RecognisedWord
-from speech.vad import AUDIT, SampleRange, speech_ranges
+from speech.vad import AUDIT, speech_ranges
 
 # A pause within a piece of speech that ends an utterance: where a listener would hear a full stop.
 PAUSE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transcript:
-    """What a voice said, and where it could not be understood."""
-
-    utterances: tuple[Utterance, ...]
-    speech: tuple[Span, ...]  # where somebody speaks, whether understood or not
-    failed: tuple[Span, ...]  # speech that the recogniser failed on
-
-
 def transcribe(
-    voice: Voice,
-    clock: RecordingClock,
+    samples: NDArray[np.float32],
     engines: Loaded,
-    *,
-    id: str,
     on_progress: Callable[[float], None] = lambda done_ratio: None,
-) -> Transcript:
-    """Turn a voice into utterances.
+) -> Transcribed:
+    """Find the speech in a sound, and write it down.
 
     Args:
-        voice: Who speaks, and the sound.
-        clock: Puts the recording on the call clock.
+        samples: Mono, shape (n_samples,), 16 kHz, range [-1.0, 1.0]. Not modified.
         engines: Speech detection and recogniser.
-        id: Begins the ids of the utterances; unique within the call, no personal data.
         on_progress: Told how much is done, in [0.0, 1.0].
     """
-    utterances: list[Utterance] = []
-    speech: list[Span] = []
-    failed: list[Span] = []
-    for found in speech_ranges(voice.samples, engines.vad, AUDIT):
+    pieces: list[Piece] = []
+    for found in speech_ranges(samples, engines.vad, AUDIT):
         start_s = found.start_sample / SAMPLE_RATE_HZ
-        span = clock.span(start_s, found.end_sample / SAMPLE_RATE_HZ)
-        speech.append(span)
+        words: tuple[HeardWord, ...] = ()
+        is_failed = False
         try:
-            words = engines.recogniser.transcribe(
-                voice.samples[found.start_sample : found.end_sample]
+            words = tuple(
+                HeardWord(
+                    text=word.text,
+                    start_s=start_s + word.start_s,
+                    end_s=start_s + word.end_s,
+                    confidence=word.confidence,
+                )
+                for word in engines.recogniser.transcribe(
+                    samples[found.start_sample : found.end_sample]
+                )
             )
         except RecogniserError:
-            failed.append(span)
-            continue
-        finally:
-            on_progress(found.end_sample / len(voice.samples))
-        for timed in split_at_pauses(_on_clock(words, found, clock)):
-            utterances.append(
-                utterance_from_words(timed, id=f"{id}/{len(utterances)}", speaker=voice.speaker)
+            is_failed = True
+        on_progress(found.end_sample / len(samples))
+        end_s = found.end_sample / SAMPLE_RATE_HZ
+        pieces.append(Piece(start_s=start_s, end_s=end_s, words=words, is_failed=is_failed))
+    return Transcribed(transcriber=engines.recogniser.name, vad=VAD_ID, pieces=tuple(pieces))
+
+
+def utterances_of(
+    transcribed: Transcribed, voices: LaneVoices, clock: RecordingClock, *, id: str
+) -> tuple[Utterance, ...]:
+    """Words as utterances on the call clock, each by one speaker.
+
+    Args:
+        transcribed: The words of a lane.
+        voices: Who speaks where in it.
+        clock: Puts the recording on the call clock.
+        id: Begins the ids of the utterances; unique within the call, no personal data.
+    """
+    utterances: list[Utterance] = []
+    for piece in transcribed.pieces:
+        spoken = zip(speakers_of(piece.words, voices), piece.words, strict=True)
+        for speaker, group in groupby(spoken, key=lambda pair: pair[0]):
+            on_clock = [
+                (word.text, clock.span(word.start_s, word.end_s), word.confidence)
+                for _, word in group
+            ]
+            utterances += (
+                utterance_from_words(words, id=f"{id}/{len(utterances) + n}", speaker=speaker)
+                for n, words in enumerate(split_at_pauses(on_clock))
             )
-    return Transcript(utterances=tuple(utterances), speech=tuple(speech), failed=tuple(failed))
+    return tuple(utterances)
 
 
 TimedWord = tuple[str, Span, float | None]
@@ -82,12 +99,3 @@ def split_at_pauses(
         piece.append(word)
     if piece:
         yield piece
-
-
-def _on_clock(
-    words: Sequence[RecognisedWord], found: SampleRange, clock: RecordingClock
-) -> Iterator[TimedWord]:
-    start_s = found.start_sample / SAMPLE_RATE_HZ
-    for word in words:
-        span = clock.span(start_s + word.start_s, start_s + word.end_s)
-        yield word.text, span, word.confidence

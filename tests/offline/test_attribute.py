@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from offline.attribute import channel_names, named, voices_of_channels, voices_of_participant
+from offline.attribute import named
 from offline.errors import SpeakerNamesError
-
-
-def test_a_stereo_recording_of_one_participant_is_one_voice() -> None:
-    """Channels of a participant's recording are averaged, not told apart."""
-    (voice,) = voices_of_participant("anna", np.array([[1.0, 0.0], [0.0, 0.5]], dtype=np.float32))
-    assert voice.speaker == "anna"
-    assert voice.samples.tolist() == [0.5, 0.25]
-
-
-def test_each_channel_of_a_file_is_a_voice() -> None:
-    """A file with several channels has one speaker in each."""
-    samples = np.array([[1.0], [0.5]], dtype=np.float32)
-    voices = voices_of_channels(channel_names("call", 2), samples)
-    assert [(voice.speaker, voice.samples.tolist()) for voice in voices] == [
-        ("call#1", [1.0]),
-        ("call#2", [0.5]),
-    ]
-
 
 BY_FILE = [("agent",), ("call#1", "call#2")]
 

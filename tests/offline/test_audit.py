@@ -19,7 +19,6 @@ from offline.call import Call
 from offline.errors import AuditBusyError
 from offline.files import find_files
 from offline.find import Finder
-from offline.fingerprint import audit_key
 from offline.reconcile import Verdict
 from offline.report import Headline, parse_report
 from rules.engine import Engine
@@ -74,9 +73,7 @@ def details(outcome: Outcome) -> list[str]:
 
 
 def status(database: Database, objects: ObjectStore) -> audits.Audit | None:
-    key = audit_key(
-        the_call(database, objects), ScriptedEngines("").describe(), load_rulebook().fingerprint
-    )
+    key = auditor(database, objects, ScriptedEngines("")).key(the_call(database, objects))
     with database.begin() as connection:
         return audits.get_audit(connection, key)
 
@@ -298,7 +295,7 @@ def test_an_audit_that_somebody_else_does_is_left_to_them(
     """A claim that is renewed is respected; the wait for it has an end."""
     store_call(database, objects, {"agent": sound})
     call = the_call(database, objects)
-    key = audit_key(call, ScriptedEngines("").describe(), load_rulebook().fingerprint)
+    key = auditor(database, objects, ScriptedEngines("")).key(call)
     with database.begin() as connection:
         audits.claim(connection, key, "RM_1", datetime.now(UTC), lease_s=60.0)
     with pytest.raises(AuditBusyError, match="another run is auditing it"):
@@ -384,7 +381,7 @@ def test_a_long_audit_keeps_its_claim(
     """An audit that takes longer than its lease shows signs of life, so nobody takes it over."""
     store_call(database, objects, {"agent": sound})
     call = the_call(database, objects)
-    key = audit_key(call, ScriptedEngines("").describe(), load_rulebook().fingerprint)
+    key = auditor(database, objects, ScriptedEngines("")).key(call)
     seen: list[audits.ClaimOutcome] = []
 
     def dawdle(progress: Progress) -> None:
@@ -446,7 +443,7 @@ def test_a_kept_transcript_gives_the_audits_hits_again(
         load_rulebook().fingerprint,
         True,
     )
-    assert kept.pipeline == ScriptedEngines("").describe()
+    assert kept.pipeline == {"pipeline_version": 1, **ScriptedEngines("").describe()}
     assert tuple(e for e in kept.events if isinstance(e, Utterance)) == outcome.utterances
     engine = Engine(load_rulebook())
     state = engine.start()

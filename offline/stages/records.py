@@ -1,0 +1,82 @@
+"""What stages make of one recording.
+
+All times count from the first sample of the recording. Only `offline.hearing` puts them on the call
+clock, so a recording that is moved there need not be heard again. Records validate what they are
+given, because they are read back from JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+# Unknown keys are refused: such a manifest comes from other code than this.
+_CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+Seconds = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class Decoded:
+    """What a file holds, once it was decoded. The samples are not kept; `Take.audio` has them."""
+
+    duration_s: Seconds
+    n_channels: Annotated[int, Field(ge=1)]
+    damage: str | None  # what could not be decoded, where and why; None for a file that is whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class Aligned:
+    """Where a recording lies on the call clock."""
+
+    offset_s: Seconds  # call-clock position of the first sample
+    method: str  # a code: "manifest" where nothing but the recorder's word was there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class Turn:
+    """One voice speaks. Turns of several voices may overlap."""
+
+    voice: str  # a label within this recording, such as "V1"; no identity
+    start_s: Seconds
+    end_s: Seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class Diarized:
+    """The voices of a recording that holds several people."""
+
+    engine: str  # as reports name it
+    turns: tuple[Turn, ...]  # in time order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class HeardWord:
+    """One word, as written, without white space."""
+
+    text: str = field(repr=False)
+    start_s: Seconds
+    end_s: Seconds
+    confidence: float | None  # in [0.0, 1.0]; None = the model gives none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class Piece:
+    """A stretch in which somebody speaks without a long pause."""
+
+    start_s: Seconds
+    end_s: Seconds
+    words: tuple[HeardWord, ...] = field(repr=False)  # in time order
+    is_failed: bool = False  # the recogniser failed on it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class Transcribed:
+    """The words of one lane of a recording, whoever said them."""
+
+    transcriber: str  # as reports name it
+    vad: str  # what told speech from silence
+    pieces: tuple[Piece, ...]  # in time order

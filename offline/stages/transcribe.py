@@ -1,0 +1,67 @@
+"""Transcribe: the words of one lane of a recording, whoever says them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from offline.engines import Engines
+from offline.lanes import Lane, lane_samples
+from offline.stages.records import Transcribed
+from offline.stages.stage import OnProgress, Stage
+from offline.stages.take import Take
+from offline.transcript import transcribe
+
+_TRANSCRIBED = TypeAdapter(Transcribed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneTake:
+    """A lane, and the recording that it belongs to."""
+
+    take: Take
+    lane: Lane
+
+
+class TranscribeStage(Stage[LaneTake, Transcribed]):
+    """Finds the speech in a lane, and writes it down.
+
+    Args:
+        engines: Loaded only when something must be transcribed.
+    """
+
+    name = "transcribe"
+    version = 1
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+        self._settings = dict(engines.describe())
+
+    @property
+    def made(self) -> TypeAdapter[Transcribed]:
+        """See `Stage.made`."""
+        return _TRANSCRIBED
+
+    def inputs(self, given: LaneTake) -> Mapping[str, str]:
+        """See `Stage.inputs`."""
+        return {"recording": given.take.sha256}
+
+    def settings(self, given: LaneTake) -> Mapping[str, object]:
+        """See `Stage.settings`. Neither speakers nor the clock: they can change, words don't."""
+        channel = given.lane.channel
+        return {**self._settings, "channel": "all" if channel is None else channel}
+
+    def run(self, given: LaneTake, on_progress: OnProgress) -> Transcribed:
+        """Transcribe the lane.
+
+        Raises:
+            SpeechError: models are missing.
+        """
+        samples = lane_samples(given.lane, given.take.audio().samples)
+        return transcribe(samples, self._engines.load(), on_progress)
+
+    def is_final(self, made: Transcribed) -> bool:
+        """See `Stage.is_final`. What the recogniser failed on may go well another time."""
+        return not any(piece.is_failed for piece in made.pieces)
