@@ -84,6 +84,15 @@ class Settings(BaseSettings):
         "can be tried on past calls; unset means that it keeps none. They are personal data: see "
         "`docs/lawful-use.md`.",
     )
+    keep_stages_days: int | None = Field(
+        None,
+        ge=1,
+        le=3650,
+        description="Days for which the audit keeps what its stages made of recordings (words as "
+        "they were said, voices, lengths), so that calls can be judged by other rules without "
+        "being transcribed again; unset means that it is removed once a call's report is finished. "
+        "It is personal data: see `docs/lawful-use.md`.",
+    )
 
     livekit_url: str | None = Field(
         None,
@@ -287,7 +296,8 @@ class Settings(BaseSettings):
 
     @field_validator(
         "signing_secret", "webhook_secret", "webhook_url", "database_url", "objects_url",
-        "s3_endpoint_url", "keep_transcripts_days", "records_room", "records_webhook_url",
+        "s3_endpoint_url", "keep_transcripts_days", "keep_stages_days", "records_room",
+        "records_webhook_url",
         "records_agent", "analyst_llm_url", "analyst_llm_model", "analyst_llm_api_key",
         "livekit_url", "livekit_api_key", "livekit_api_secret", "record",
         mode="before",

@@ -19,6 +19,7 @@ from offline.stages.align import Aligner, AlignStage, CallTake
 from offline.stages.decode import DecodeStage
 from offline.stages.diarize import Diarizer, DiarizeStage
 from offline.stages.records import Decoded, Diarized, Transcribed
+from offline.stages.scratch import sweep_scratch
 from offline.stages.take import Take, taken
 from offline.stages.transcribe import LaneTake, TranscribeStage
 from offline.stages.workbench import Workbench
@@ -98,6 +99,7 @@ class Hearing:
         mixes: MixEngines | None = None,
         aligner: Aligner | None = None,
     ) -> None:
+        sweep_scratch()
         self._objects = objects
         self._engines = engines
         self._mixes = mixes

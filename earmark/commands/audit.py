@@ -98,6 +98,7 @@ def command(
         shown = AuditOutput(objects, as_json=as_json, show_text=show_text)
         code = _audit_all(auditor, calls, screen, shown)
         _forget_transcripts(settings.keep_transcripts_days, objects, screen)
+        _forget_stages(settings.keep_stages_days, objects)
     raise SystemExit(code)
 
 
@@ -113,6 +114,7 @@ def _opened(
     # The speech libraries take seconds to import: not before the arguments are known to be good.
     from offline.audit import Auditor
     from offline.engines import LocalEngines, transcribers
+    from offline.stages.store import ObjectStageStore
     from rules.loader import load_rulebook
     from speech.embedding import embedder_for
     from storage.database import open_database
@@ -140,6 +142,7 @@ def _opened(
                 rulebook=rulebook,
                 engines=engines,
                 embedder=embedder_for(rulebook, settings.models_dir),
+                stages=ObjectStageStore(objects, settings.keep_stages_days),
                 keep_transcripts_days=settings.keep_transcripts_days,
             ),
             database,
@@ -225,3 +228,10 @@ def _forget_transcripts(days: int | None, objects: ObjectStore, screen: AuditScr
         if n_old:
             what = "1 kept transcript was" if n_old == 1 else f"{n_old} kept transcripts were"
             screen.say(f"{what} older than {days} days and {what.split()[-1]} removed.")
+
+
+def _forget_stages(days: int | None, objects: ObjectStore) -> None:
+    """Remove what stages made and nobody needs: of dead audits, and what was kept long enough."""
+    from storage.stage_work import forget_stages
+
+    forget_stages(objects, now=datetime.now(UTC), keep_days=days)

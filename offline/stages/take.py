@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from offline.call import Source
+from offline.stages.scratch import scratch_folder
 from speech.audio import Audio, decode
 from storage.objects import ObjectStore
 
@@ -54,8 +54,8 @@ def taken(source: Source, objects: ObjectStore) -> Iterator[Take]:
     if source.path is not None:
         yield Take(source, source.path)
         return
-    with TemporaryDirectory(prefix="earmark-audit-") as folder:
-        path = Path(folder) / f"recording{Path(source.name).suffix}"
+    with scratch_folder() as folder:
+        path = folder / f"recording{Path(source.name).suffix}"
         objects.fetch(source.name, path)
         yield Take(source, path)
 
