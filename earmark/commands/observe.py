@@ -83,9 +83,10 @@ def _observe(
     from earmark.record_wiring import record_config, role_patterns
     from realtime.dispatch import check_livekit
     from realtime.live_recogniser import BUILT_IN
+    from realtime.observer_config import ObserverConfig
     from realtime.plugins import load_plugin
     from realtime.recognition import LIVE_MODEL_ID
-    from realtime.worker import ObserverConfig, ObserverWorker
+    from realtime.worker import ObserverWorker
     from speech.models import find_model
 
     config = ObserverConfig(
