@@ -1,9 +1,11 @@
-"""From settings to the targets of alerts."""
+"""From settings to the targets of alerts, and to what may be reached at all."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
+
+import httpx
 
 from earmark.settings import Settings
 from realtime.guard import Allowed, Guard, needs_no_lookup
@@ -21,17 +23,17 @@ def alert_targets(settings: Settings) -> tuple[Target, ...]:
 
 
 def allowed_targets(settings: Settings) -> Allowed:
-    """What alerts may reach in one's own network."""
+    """What alerts and records may reach in one's own network."""
     return Allowed.parse(settings.allow_private_targets)
 
 
-def check_targets(targets: Sequence[Target], allowed: Allowed) -> None:
-    """See that no target is written as an address that will be refused; names are not looked up.
+def check_addresses(urls: Iterable[str], allowed: Allowed) -> None:
+    """See that none is written as an address that will be refused; names are not looked up.
 
     Raises:
         TargetRefusedError: one is; the sentence says how to allow it.
     """
     guard = Guard(allowed)
-    for target in targets:
-        if needs_no_lookup(target.host):
-            asyncio.run(guard.check(target.url))
+    for url in urls:
+        if needs_no_lookup(httpx.URL(url).host):
+            asyncio.run(guard.check(url))

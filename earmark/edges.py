@@ -310,13 +310,13 @@ def _signing(settings: Settings) -> Look:
 
 
 def _alert_targets(settings: Settings) -> Look:
-    from earmark.alert_wiring import alert_targets, allowed_targets, check_targets
+    from earmark.alert_wiring import alert_targets, allowed_targets, check_addresses
     from realtime.targets import TargetKind
 
     targets = alert_targets(settings)
     if not targets:
         return _default("none: alerts are posted nowhere")
-    check_targets(targets, allowed_targets(settings))
+    check_addresses([each.url for each in targets], allowed_targets(settings))
     shown = ", ".join(
         f"{each.name} ({each.kind}, {shown_address(each.url)}"
         + (f", {'signed' if each.secrets else 'unsigned'})" if each.kind == "webhook" else ")")
@@ -341,6 +341,10 @@ def _alert_targets(settings: Settings) -> Look:
 def _records(settings: Settings) -> Look:
     if not settings.records:
         return _default("none: EARMARK_RECORDS is off")
+    if settings.records_webhook_url is not None:
+        from earmark.alert_wiring import allowed_targets, check_addresses
+
+        check_addresses([settings.records_webhook_url], allowed_targets(settings))
     ways = {
         "the database": settings.records_database,
         "another room": settings.records_room,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from earmark.alert_wiring import allowed_targets
 from earmark.settings import Settings
 from earmark.wiring import LiveKitAccess
 from realtime.identity import agent_named
@@ -27,6 +28,7 @@ def record_config(settings: Settings) -> RecordConfig:
         to_room=settings.records_room,
         webhook_url=settings.records_webhook_url,
         webhook_secret=secret.get_secret_value() if secret is not None else None,
+        allowed=allowed_targets(settings),
         to_agent=agent_named(settings.records_agent) if settings.records_agent else None,
         kept_days=settings.records_kept_days,
         precedence=Precedence(settings.transcripts),

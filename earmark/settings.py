@@ -190,8 +190,8 @@ class Settings(BaseSettings):
     )
     allow_private_targets: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Hosts and networks, such as `pager.internal,10.1.0.0/16`, that alerts may "
-        "reach although they are private, and without TLS; separated by ','.",
+        description="Hosts and networks, such as `pager.internal,10.1.0.0/16`, that alerts and "
+        "posted records may reach although they are private, and without TLS; separated by ','.",
     )
     max_rooms: int = Field(20, ge=1, description="Rooms that one worker observes at most.")
     recorder: Recorder = Field(

@@ -44,6 +44,10 @@ class Agreement:
         self._told = keys[:n_agreed]
         return tuple(words[:n_agreed])
 
+    def believe(self, words: Sequence[RecognisedWord]) -> None:
+        """Words were told for another reason: they are nothing new any more."""
+        self._told = tuple(_key(word.text) for word in words)
+
 
 def _key(text: str) -> str:
     return text.casefold().strip(_MARKS)

@@ -167,16 +167,36 @@ class Ear:
             An interim utterance of what may be believed already; None where that is nothing new,
             or the segment has its final words.
         """
-        if segment.index < self._n_segments and segment.index not in self._open:
+        if self._is_settled(segment):
             return None
         interim = self._interims.setdefault(segment.index, _Interim())
         believed = interim.agreement.hear(words, is_whole=is_whole)
-        if not believed:
+        return self._told(segment, interim, believed) if believed else None
+
+    def guessed(self, segment: Segment, words: Sequence[RecognisedWord]) -> Utterance | None:
+        """What a pass over a segment that had not ended would say, were it believed.
+
+        Returns:
+            An interim utterance that must be told to nobody; None where there are no words, or the
+            segment has its final ones.
+        """
+        if not words or self._is_settled(segment):
             return None
-        utterance = self._said(segment, believed, is_final=False, revision=interim.n_told)
-        interim.n_told += 1
-        interim.latest = utterance
-        return utterance
+        interim = self._interims.get(segment.index)
+        revision = interim.n_told if interim is not None else 0
+        return self._said(segment, words, is_final=False, revision=revision)
+
+    def believe(self, segment: Segment, words: Sequence[RecognisedWord]) -> Utterance | None:
+        """Believe words of a segment that had not ended, although no two passes wrote them alike.
+
+        Returns:
+            An interim utterance of them; None as with `guessed`.
+        """
+        if not words or self._is_settled(segment):
+            return None
+        interim = self._interims.setdefault(segment.index, _Interim())
+        interim.agreement.believe(words)
+        return self._told(segment, interim, words)
 
     def utterance(self, segment: Segment, words: Sequence[RecognisedWord]) -> Utterance | None:
         """Settle a segment with its words.
@@ -208,11 +228,26 @@ class Ear:
         understood_until_s = min(stands.span.end_s, whole.end_s - 1 / SAMPLE_RATE_HZ)
         return Span(max(whole.start_s, understood_until_s), whole.end_s), stands
 
+    def end_s(self, segment: Segment) -> float:
+        """Call-clock position at which a segment ends."""
+        return self._span(segment).end_s
+
     def unclear(self, segment: Segment, from_s: float) -> Span:
         """Where on the call clock nothing was understood, from a position within the segment."""
         whole = self._span(segment)
         latest_s = whole.end_s - 1 / SAMPLE_RATE_HZ
         return Span(min(whole.start_s + max(0.0, from_s), latest_s), whole.end_s)
+
+    def _is_settled(self, segment: Segment) -> bool:
+        return segment.index < self._n_segments and segment.index not in self._open
+
+    def _told(
+        self, segment: Segment, interim: _Interim, words: Sequence[RecognisedWord]
+    ) -> Utterance:
+        utterance = self._said(segment, words, is_final=False, revision=interim.n_told)
+        interim.n_told += 1
+        interim.latest = utterance
+        return utterance
 
     def _span(self, segment: Segment) -> Span:
         start_s = self.anchor_s + segment.start_sample / SAMPLE_RATE_HZ

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 from realtime.targets import Target, TargetKind
 from rules.types import HitState, Severity
-from storage.outbox import Delivery, Kind
+from storage.deliveries import Delivery, Kind
 
 _MAX_TEXT_CHARS = 2000  # of one block; Slack takes 3000
 _PAGERDUTY_SEVERITY = {

@@ -22,6 +22,7 @@ from realtime.ear import Ear, Segment
 from realtime.errors import RecognitionDropped, RecognitionError
 from realtime.recognition import AsyncRecogniser, Guesses
 from realtime.session import CallSession
+from realtime.suspicion import Suspicions
 from realtime.ticket import Ticket
 from rules.types import Span
 from speech.audio import SAMPLE_RATE_HZ
@@ -42,6 +43,8 @@ _HOLE_STEP_SAMPLES = SAMPLE_RATE_HZ
 # A guess is made when so much speech is new. Two have to agree, so a word is told about one and a
 # half of these after it was said, and a speaker takes about a third of a recogniser at most.
 _GUESS_EVERY_SAMPLES = SAMPLE_RATE_HZ // 2
+# Where the latest guess would raise something, the next one need not hear that much more.
+_CHECK_EVERY_SAMPLES = SAMPLE_RATE_HZ // 5
 # Shorter speech tells a recogniser too little.
 _FIRST_GUESS_SAMPLES = 8 * SAMPLE_RATE_HZ // 10
 
@@ -109,6 +112,7 @@ class Listener:
         self.n_dropped_finals = 0
         self._guesses: asyncio.Queue[_Guess] = asyncio.Queue(1)
         self._last_guess: _Guess | None = None
+        self._suspicions = Suspicions(ear, session)
         self._chunks: asyncio.Queue[Samples | None] = asyncio.Queue(_MAX_CHUNKS)
         self._segments: asyncio.Queue[Segment] = asyncio.Queue(_MAX_SEGMENTS)
         self._tasks: tuple[asyncio.Task[None], ...] = ()
@@ -281,7 +285,9 @@ class Listener:
         if at_pause:
             is_due = n_samples != n_known
         else:
-            is_due = n_samples >= max(n_known + _GUESS_EVERY_SAMPLES, _FIRST_GUESS_SAMPLES)
+            is_checked = n_known and last is not None and self._suspicions.is_open(last.segment)
+            every = _CHECK_EVERY_SAMPLES if is_checked else _GUESS_EVERY_SAMPLES
+            is_due = n_samples >= max(n_known + every, _FIRST_GUESS_SAMPLES)
         if not is_due or not self._may_guess():
             return
         segment = self.ear.growing()
@@ -335,3 +341,6 @@ class Listener:
         utterance = self.ear.interim(guess.segment, heard.words, is_whole=guess.is_whole)
         if utterance is not None:
             await self._session.utterance(utterance)
+        suspected = self._suspicions.hear(guess.segment, heard.words)
+        if suspected is not None:
+            await self._session.utterance(suspected)

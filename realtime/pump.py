@@ -16,8 +16,9 @@ from realtime.forms import Request, request_of
 from realtime.guard import Guard, GuardedTransport
 from realtime.retries import Failure, failure_of, next_attempt_at
 from realtime.targets import Target
-from storage import outbox
+from storage import departures
 from storage.database import Database
+from storage.deliveries import Delivery
 from storage.errors import StorageError
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class AlertPump:
         targets: Sequence[Target],
         *,
         guard: Guard,
-        lease_s: float = outbox.LEASE_S,
+        lease_s: float = departures.LEASE_S,
     ) -> None:
         self._database = database
         self._targets = tuple(targets)
@@ -105,9 +106,7 @@ class AlertPump:
             tasks = [posts.create_task(self._deliver(client, target, each)) for each in due]
         return sum(task.result() for task in tasks)
 
-    async def _deliver(
-        self, client: httpx.AsyncClient, target: Target, delivery: outbox.Delivery
-    ) -> bool:
+    async def _deliver(self, client: httpx.AsyncClient, target: Target, delivery: Delivery) -> bool:
         """Try one, and note how it went; False where that could not be noted."""
         request = request_of(target, delivery, sent_at=datetime.now(UTC))
         failure = await post(client, target.url, request)
@@ -125,26 +124,26 @@ class AlertPump:
             extra={"target": target.name, "error": type(exc).__name__},
         )
 
-    def _claim(self, target: Target) -> tuple[outbox.Delivery, ...]:
+    def _claim(self, target: Target) -> tuple[Delivery, ...]:
         now = datetime.now(UTC)
         # To look first spares the database a write for each look.
         with self._database.begin(read_only=True) as connection:
-            if not outbox.is_due(connection, now=now, targets=[target.name]):
+            if not departures.is_due(connection, now=now, targets=[target.name]):
                 return ()
         with self._database.begin() as connection:
-            outbox.end_unserved(connection, now=now, targets=self._names)
-            return outbox.due(
+            departures.end_unserved(connection, now=now, targets=self._names)
+            return departures.due(
                 connection, now=now, limit=_BATCH, targets=[target.name], lease_s=self._lease_s
             )
 
-    def _settle(self, target: Target, delivery: outbox.Delivery, failure: Failure | None) -> None:
+    def _settle(self, target: Target, delivery: Delivery, failure: Failure | None) -> None:
         now = datetime.now(UTC)
         with self._database.begin() as connection:
             if failure is None:
-                outbox.mark_delivered(connection, delivery.id, now=now)
+                departures.mark_delivered(connection, delivery.id, now=now)
                 return
             retry_at = next_attempt_at(failure, attempts=delivery.attempts, now=now)
-            outbox.mark_failed(
+            departures.mark_failed(
                 connection, delivery.id, error=failure.error, next_attempt_at=retry_at, now=now
             )
         log.warning(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from realtime.guard import Allowed
 from realtime.roster import RolePattern
 from realtime.text_intake import Precedence
 
@@ -18,6 +19,7 @@ class RecordConfig:
     to_room: str | None = field(default=None, repr=False)
     webhook_url: str | None = field(default=None, repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
+    allowed: Allowed = field(default_factory=Allowed)  # what the webhook may reach
     to_agent: str | None = None
     kept_days: int = 30
     precedence: Precedence = Precedence.EAR

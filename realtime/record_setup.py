@@ -12,6 +12,7 @@ from realtime.forwarders.forwarder import Forwarder
 from realtime.forwarders.room import RoomForwarder
 from realtime.forwarders.supervisors import SupervisorForwarder
 from realtime.forwarders.webhook import RecordWebhook
+from realtime.guard import Guard
 from realtime.language import InferenceExecutor, SharedLanguage
 from realtime.language_process import METHOD
 from realtime.record_buffer import RecordBuffer
@@ -102,6 +103,11 @@ def forwarders_of(
         )
     if config.webhook_url is not None:
         found.append(
-            RecordWebhook(url=config.webhook_url, secret=config.webhook_secret, room_sid=room_sid)
+            RecordWebhook(
+                url=config.webhook_url,
+                secret=config.webhook_secret,
+                room_sid=room_sid,
+                guard=Guard(config.allowed),
+            )
         )
     return tuple(found)

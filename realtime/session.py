@@ -112,6 +112,12 @@ class CallSession:
             await tell(utterance)
         await self._publish(alerts)
 
+    def would_raise(self, utterance: Utterance) -> tuple[Hit, ...]:
+        """The hits that an interim utterance would lead to now, beside those that were told."""
+        if self._judges is not None and not self._judges(utterance):
+            return ()
+        return self._engine.feed(self._state, utterance).hits
+
     async def advance(self, silent_until_s: float) -> None:
         """Let time go by.
 

@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from realtime.status_page import Check
-from storage import heartbeats, outbox
+from storage import departures, heartbeats
 from storage.database import Database
 from storage.errors import StorageError
 
@@ -101,7 +101,7 @@ class Vitals(Collector):
         now = datetime.now(UTC)
         try:
             with self._database.begin(read_only=True) as connection:
-                n_open, n_dead = outbox.depth(connection)
+                n_open, n_dead = departures.depth(connection)
                 oldest = heartbeats.oldest_beat(connection, since=now - _LOST_AFTER)
         except StorageError:
             return Pulse(is_database_there=False)

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, or_, select, update
 
-from storage.outbox import FOLLOWS_DEAD, Kind
+from storage.deliveries import FOLLOWS_DEAD, Kind
 from storage.tables import OUTBOX
 
 

@@ -19,6 +19,7 @@ import pytest
 from prometheus_client import Counter, Gauge, Histogram
 from ruamel.yaml import YAML
 
+from earmark.commands import analyst, observe, watch
 from earmark.settings import Settings
 from earmark.shown import variable_of
 from realtime import metrics, vitals
@@ -36,7 +37,8 @@ RUN_ONCE = {
     "migrate": "brings the schema up to date and ends",
     "audit": "audits and ends",
 }
-OURS = {"bucket", "migrate", "observe", "watch", "webhooks", "audit"}
+OURS = {"bucket", "migrate", "observe", "watch", "analyst", "webhooks", "audit"}
+COMMANDS = {"observe": observe.command, "watch": watch.command, "analyst": analyst.command}
 SECRET = re.compile(r"SECRET|PASSWORD|KEY")
 
 
@@ -156,6 +158,26 @@ def test_webhooks_reach_the_receiver() -> None:
     signs = environment_of("livekit")["LIVEKIT_WEBHOOK_API_KEY"]
     assert signs == environment_of("webhooks")["LIVEKIT_API_KEY"]
     assert set(SERVICES["livekit"]["networks"]) & set(SERVICES["webhooks"]["networks"])
+
+
+def test_analyst_can_ask_the_observer() -> None:
+    """The analyst has the observer's secret, can be sent by it, and has a way to a model."""
+    observer, analyst = environment_of("observe"), environment_of("analyst")
+    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "EARMARK_SIGNING_SECRET", "EARMARK_SUPERVISORS"):
+        assert analyst[name] == observer[name]
+    assert "EARMARK_RECORDS_AGENT" in observer
+    llm = {variable_of(field) for field in Settings.model_fields if field.startswith("analyst_llm")}
+    assert llm - set(analyst) == {"EARMARK_ANALYST_LLM_TIMEOUT_S"}
+    assert "outside" in SERVICES["analyst"]["networks"]
+
+
+@pytest.mark.parametrize("name", ["observe", "watch", "analyst"])
+def test_page_is_asked_where_it_is(name: str) -> None:
+    """The health check asks the port on which the command answers without being told one."""
+    (command, *options) = SERVICES[name]["command"]
+    (port,) = (each.default for each in COMMANDS[command].params if each.name == "port")
+    assert "--port" not in options
+    assert f"127.0.0.1:{port}/" in SERVICES[name]["healthcheck"]["test"][-1]
 
 
 def test_image() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command
 @click.option(
     "--port",
-    default=8082,
+    default=8083,
     show_default=True,
     type=click.IntRange(0, 65535),
     help="Loopback port of the health page; 0 takes a free one.",

@@ -79,13 +79,14 @@ def _observe(
     metrics_dir: Path,
 ) -> None:
     console = Console(stderr=True)
-    from earmark.alert_wiring import alert_targets, allowed_targets, check_targets
+    from earmark.alert_wiring import alert_targets, allowed_targets, check_addresses
     from earmark.record_wiring import record_config, role_patterns
     from realtime.dispatch import check_livekit
     from realtime.live_recogniser import BUILT_IN
+    from realtime.observer_config import ObserverConfig
     from realtime.plugins import load_plugin
     from realtime.recognition import LIVE_MODEL_ID
-    from realtime.worker import ObserverConfig, ObserverWorker
+    from realtime.worker import ObserverWorker
     from speech.models import find_model
 
     config = ObserverConfig(
@@ -117,7 +118,10 @@ def _observe(
     # Everything that a job would fail on is tried before the worker says it is there.
     with console.status("Checking rules, models, database, object store and server"):
         rulebook = config.rulebook()
-        check_targets(config.targets, config.allowed)
+        posted_to = [target.url for target in config.targets]
+        if config.records.webhook_url is not None:
+            posted_to.append(config.records.webhook_url)
+        check_addresses(posted_to, config.allowed)
         find_model("silero-vad", config.models_dir)
         if config.live_stt == BUILT_IN:
             find_model(LIVE_MODEL_ID, config.models_dir)

@@ -12,6 +12,7 @@ import httpx
 from standardwebhooks import Webhook
 
 from realtime.forwarders.forwarder import QueuedForwarder
+from realtime.guard import Guard, GuardedTransport
 from realtime.records import TOPIC, Record
 
 # Records are many and grow stale: they are tried for half a minute, not for days like alerts.
@@ -29,6 +30,7 @@ class RecordWebhook(QueuedForwarder[Record]):
         url: Where records are posted.
         secret: Signs them, `whsec_` and base64; None posts unsigned.
         room_sid: The call.
+        guard: Says which addresses may be reached.
         retry_delays_s: Pauses before further tries.
     """
 
@@ -38,6 +40,7 @@ class RecordWebhook(QueuedForwarder[Record]):
         url: str,
         secret: str | None,
         room_sid: str,
+        guard: Guard,
         retry_delays_s: Sequence[float] = _RETRY_DELAYS_S,
     ) -> None:
         super().__init__(name="webhook", room_sid=room_sid, max_batch=50, gather_s=1.0)
@@ -45,7 +48,9 @@ class RecordWebhook(QueuedForwarder[Record]):
         self._webhook = Webhook(secret) if secret else None
         self._retry_delays_s = tuple(retry_delays_s)
         # Redirects are not followed: a target that was checked must stay the target.
-        self._client = httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False)
+        self._client = httpx.AsyncClient(
+            transport=GuardedTransport(guard), timeout=_TIMEOUT, follow_redirects=False
+        )
         self._is_gone = False  # the receiver said that it wants no more
 
     def put(self, record: Record) -> None:
@@ -56,7 +61,11 @@ class RecordWebhook(QueuedForwarder[Record]):
             self.enqueue(record)
 
     async def deliver(self, items: Sequence[Record]) -> bool:
-        """Post a batch."""
+        """Post a batch.
+
+        Raises:
+            TargetRefusedError: the address may not be reached. Trying again would not mend that.
+        """
         body = json.dumps(
             {
                 "type": TOPIC,

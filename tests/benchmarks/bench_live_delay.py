@@ -1,64 +1,62 @@
-"""How long after a phrase its alert leaves, against a plain livekit-agents observer, in one run.
+"""How long after a phrase its alert is there, against a plain observer, on a real server.
 
-Usage: python tests/benchmarks/bench_live_delay.py [--voices N] [--peer-silence S]
+Usage: python tests/benchmarks/bench_live_delay.py [--voices N] [--verbose]
 
-Needs espeak-ng on PATH. Both sides hear the same sentences at the pace of real time, with the same
-weights, recogniser and rules, sentence by sentence in turn. The peer is what livekit-agents gives
-for a recogniser that does not stream: `stt.StreamAdapter` behind its own Silero detector. The end
-of a phrase is where an unhurried pass over the whole sentence places its last word.
+Needs livekit-server (`make test` builds it) and espeak-ng on PATH. Two rooms of one server hear the
+same sentences in turn: one has `earmark observe` in it, the other a plain livekit-agents observer
+(`plain_observer.py`: `stt.StreamAdapter` behind its Silero detector) with the same weights and
+rules. In each room a supervisor's client takes the alerts. A delay counts from when the last sound
+of a phrase was given to the publisher's track until the alert is at that client; the end of a
+phrase is where an unhurried pass over the whole sentence places its last word.
 
-What is printed as own work is the time from the arrival of the sound that decided to the alert,
-less the time in which the recogniser computed.
+Own work is what lies between the recogniser and the subscriber: from when the words of the pass
+that decided had been computed until the alert was there, and the time for which the request had
+waited while the recogniser was idle (`timed_worker.py` notes both).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import bisect
+import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from livekit.agents import inference, stt
-from livekit.agents.language import LanguageCode
-from livekit.agents.utils import merge_frames
+from livekit import api, rtc
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from realtime.alerts import Alert  # noqa: E402 - the path comes first
-from realtime.clock import PacedClock  # noqa: E402
-from realtime.ear import Ear  # noqa: E402
-from realtime.listener import Listener  # noqa: E402
-from realtime.plugins import audio_frame  # noqa: E402
-from realtime.recognition import LIVE_MODEL_ID, ThreadRecogniser  # noqa: E402
-from realtime.replay import CHUNK_SAMPLES  # noqa: E402
-from realtime.session import CallSession  # noqa: E402
+from earmark.demo_call import Access, Caller, ReceivedAlert, SupervisorClient  # noqa: E402
+from earmark.observer_process import READY as WORKER_READY  # noqa: E402
+from realtime.devserver import DevServer, running_livekit_server  # noqa: E402
+from realtime.dispatch import dispatch, livekit_api  # noqa: E402
+from realtime.recognition import LIVE_MODEL_ID  # noqa: E402
 from rules.engine import Engine  # noqa: E402
 from rules.loader import load_rulebook  # noqa: E402
-from rules.types import (  # noqa: E402
-    Hit,
-    HitState,
-    Span,
-    Utterance,
-    utterance_from_text,
-    utterance_from_words,
-)
+from rules.types import Hit, Role, Utterance, utterance_from_words  # noqa: E402
+from scripts.tools import find_tool  # noqa: E402
 from speech.audio import SAMPLE_RATE_HZ, decode  # noqa: E402
-from speech.live_whisper import LiveWhisper  # noqa: E402
 from speech.models import find_model  # noqa: E402
-from speech.recogniser import Recognition  # noqa: E402
 from speech.vad import LIVE as LIVE_VAD  # noqa: E402
 from speech.vad import VadModel, speech_ranges  # noqa: E402
-from speech.whisper import AUDIT, LIVE, FasterWhisper  # noqa: E402
+from speech.whisper import AUDIT, FasterWhisper  # noqa: E402
+from tests.benchmarks.plain_observer import READY as PLAIN_READY  # noqa: E402
+from tests.benchmarks.plain_observer import TOPIC as PLAIN_TOPIC  # noqa: E402
+from tests.benchmarks.timed_worker import TIMES_VARIABLE  # noqa: E402
+from tests.realtime.builders import SECRET  # noqa: E402
 
 Samples = NDArray[np.float32]
 
@@ -78,148 +76,64 @@ SENTENCES = (
     "There is no chance that you lose, because these are guaranteed returns, as I said before.",
 )
 VOICES = ("en-us", "en-us+f2", "en-us+m3")
-SILENCE_S = 2.0
-SAME_HIT_S = 2.0
+WARM_UP = "Good morning, thank you for your patience, and how may I help you today?"
+SUBJECTS = ("conduct.", "pii.")  # of the rules that count; a missing notice is none of these
+SUPERVISOR = "supervisor"
+PAUSE_S = 2.5  # behind a sentence, for the alerts that come late
+READY_WITHIN_S = 180.0
 
 
-class TimedEngine:
-    """The recogniser, with a note of when it computed and for how long."""
+@dataclass
+class Side:
+    """One room with its speaker, its supervisor's client, and the alerts that came."""
 
-    def __init__(self, engine: LiveWhisper) -> None:
-        self._engine = engine
-        self.last_s = 0.0  # how long the latest call took
+    name: str
+    caller: Caller
+    client: Caller
+    raised: list[tuple[str, float]] = field(default_factory=list)  # rule, monotonic
+    delays_s: list[float] = field(default_factory=list)
+    arrived_s: list[float] = field(default_factory=list)  # monotonic; of those with a delay
+    n_unasked: int = 0
+    n_retracted: int = 0
 
-    def recognise(self, pieces: Sequence[Samples]) -> tuple[Recognition, ...]:
-        """Recognise, timed."""
-        began_s = time.monotonic()
-        heard = self._engine.recognise(pieces)
-        self.last_s = time.monotonic() - began_s
-        return heard
+    def take(self, rule: str) -> None:
+        """An alert has come."""
+        if rule.startswith(SUBJECTS):
+            self.raised.append((rule, time.monotonic()))
 
-    def close(self) -> None:
-        """The weights are shared: whoever made them closes them."""
+    async def hear(self, samples: Samples, true: list[Hit]) -> list[float]:
+        """Say something; gives the delays of the alerts that were asked for."""
+        self.raised.clear()
+        said_s: list[float] = []
+        at_s: list[float] = []
 
+        def progress(until_s: float) -> None:
+            said_s.append(until_s)
+            at_s.append(time.monotonic())
 
-class PeerStt(stt.STT[Any]):
-    """The same recogniser as a livekit-agents STT."""
-
-    def __init__(self, engine: LiveWhisper) -> None:
-        super().__init__(capabilities=stt.STTCapabilities(streaming=False, interim_results=False))
-        self._engine = engine
-
-    async def _recognize_impl(self, buffer: Any, **_: Any) -> stt.SpeechEvent:
-        data = merge_frames(buffer).data
-        samples = np.frombuffer(data, np.int16).astype(np.float32) / np.float32(32768)
-        words = await asyncio.to_thread(self._engine.transcribe, samples[: 30 * SAMPLE_RATE_HZ])
-        said = stt.SpeechData(language=LanguageCode("en"), text=" ".join(w.text for w in words))
-        return stt.SpeechEvent(type=stt.SpeechEventType.FINAL_TRANSCRIPT, alternatives=[said])
+        await self.caller.speak(samples, progress)
+        await asyncio.sleep(PAUSE_S)
+        left, delays = list(self.raised), []
+        for hit in true:
+            found = next((each for each in left if each[0] == hit.rule_id), None)
+            if found is not None:
+                left.remove(found)
+                ended_s = at_s[min(bisect.bisect_left(said_s, hit.span.end_s), len(at_s) - 1)]
+                delays.append(found[1] - ended_s)
+                self.arrived_s.append(found[1])
+        self.n_unasked += len(left)
+        self.delays_s += delays
+        return delays
 
 
 def spoken(text: str, voice: str) -> Samples:
-    """A sentence between silences."""
+    """A sentence between silences, shape (n_samples,), 16 kHz."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         subprocess.run(["espeak-ng", "-v", voice, "-s", "150", "-w", file.name, text], check=True)
         samples = decode(Path(file.name)).samples[0]
     quiet = np.zeros(SAMPLE_RATE_HZ // 2, np.float32)
-    after = np.zeros(int(SILENCE_S * SAMPLE_RATE_HZ), np.float32)
+    after = np.zeros(2 * SAMPLE_RATE_HZ, np.float32)
     return np.concatenate([quiet, samples * np.float32(0.5 / np.abs(samples).max()), after])
-
-
-async def paced(samples: Samples, clock: PacedClock) -> Any:
-    """Chunks at the pace of real time."""
-    for start in range(0, len(samples), CHUNK_SAMPLES):
-        chunk = samples[start : start + CHUNK_SAMPLES]
-        await asyncio.sleep(max(0.0, (start + len(chunk)) / SAMPLE_RATE_HZ - clock.now_s()))
-        yield chunk
-
-
-class Ours:
-    """An ear, a listener, a session."""
-
-    def __init__(self, engine: LiveWhisper, vad: VadModel, rules: Engine) -> None:
-        self._engine = TimedEngine(engine)
-        self._vad = vad
-        self._rules = rules
-        self._recogniser = ThreadRecogniser(self._engine)
-        self._transcribe = self._recogniser.transcribe
-        self.own_s: list[float] = []
-        self.n_retracted = 0
-
-    async def hear(self, samples: Samples) -> list[tuple[Hit, float]]:
-        """Hits with the time at which their alert left."""
-        clock = PacedClock(1.0)
-        raised: list[tuple[Hit, float]] = []
-        put_s = asked_s = 0.0
-
-        async def publish(alert: Alert) -> None:
-            if alert.is_update:
-                self.n_retracted += alert.state is HitState.RETRACTED
-                return
-            raised.append((alert.hit, clock.now_s()))
-            self.own_s.append(clock.now_s() - asked_s - self._engine.last_s)
-
-        async def transcribe(samples: Samples, ticket: Any, room: str = "") -> Recognition:
-            nonlocal asked_s
-            arrived_s = put_s
-            heard = await self._transcribe(samples, ticket, room)
-            asked_s = arrived_s
-            return heard
-
-        async def lost(*_: object) -> None:
-            raise RuntimeError("nothing may be lost here")
-
-        sink = type("Sink", (), {"publish": staticmethod(publish)})()
-        session = CallSession(room_sid="bench", engine=self._rules, clock=clock, sinks=(sink,))
-        recogniser = type(
-            "Timed",
-            (),
-            {"guesses": self._recogniser.guesses, "transcribe": staticmethod(transcribe)},
-        )()
-        ear = Ear(speaker="a", track_id="t", anchor_s=0.0, model=self._vad, options=LIVE_VAD)
-        listener = Listener(ear=ear, recogniser=recogniser, session=session, on_lost=lost)
-        listener.start()
-        async for chunk in paced(samples, clock):
-            put_s = clock.now_s()
-            await listener.put(chunk)
-            await session.advance(ear.position_s)
-        await listener.close()
-        return raised
-
-
-class Peer:
-    """`StreamAdapter` over the same recogniser, and the same rules."""
-
-    def __init__(self, engine: LiveWhisper, rules: Engine, silence_s: float | None) -> None:
-        self._rules = rules
-        options = {} if silence_s is None else {"min_silence_duration": silence_s}
-        self._adapter = stt.StreamAdapter(stt=PeerStt(engine), vad=inference.VAD(**options))
-
-    async def hear(self, samples: Samples) -> list[tuple[Hit, float]]:
-        """Hits with the time at which they were found."""
-        clock = PacedClock(1.0)
-        raised: list[tuple[Hit, float]] = []
-        stream = self._adapter.stream()
-
-        async def listen() -> None:
-            state, n, since_s = self._rules.start(), 0, 0.0
-            async for event in stream:
-                if event.type is not stt.SpeechEventType.FINAL_TRANSCRIPT:
-                    continue
-                now_s = clock.now_s()
-                span = Span(since_s, max(now_s, since_s + 0.1))
-                text = event.alternatives[0].text
-                said = utterance_from_text(text, span, id=f"u{n}", speaker="a")
-                step = self._rules.feed(state, said)
-                state, n, since_s = step.state, n + 1, span.end_s
-                raised.extend((hit, clock.now_s()) for hit in step.hits)
-
-        listening = asyncio.create_task(listen())
-        async for chunk in paced(samples, clock):
-            stream.push_frame(audio_frame(chunk))
-        stream.end_input()
-        await listening
-        await stream.aclose()
-        return raised
 
 
 def truth(samples: Samples, engine: FasterWhisper, vad: VadModel, rules: Engine) -> list[Hit]:
@@ -237,23 +151,79 @@ def truth(samples: Samples, engine: FasterWhisper, vad: VadModel, rules: Engine)
         )
         step = rules.feed(state, said)
         state = step.state
-        hits.extend(step.hits)
+        hits.extend(hit for hit in step.hits if hit.rule_id.startswith(SUBJECTS))
     return hits
 
 
-def delays(true: list[Hit], raised: list[tuple[Hit, float]], *, by_time: bool) -> list[float]:
-    """Seconds from the end of each true hit to its alert; what was not raised is left out."""
-    left = list(raised)
+@contextmanager
+def running(arguments: list[str], environment: dict[str, str], ready: str) -> Iterator[None]:
+    """A Python module as a child, from when it says that it is ready."""
+    log = Path(environment["EARMARK_DATA_DIR"]) / f"{arguments[0]}.log"
+    with log.open("wb") as file:
+        child = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        deadline_s = time.monotonic() + READY_WITHIN_S
+        while ready not in log.read_text(errors="replace"):
+            if child.poll() is not None or time.monotonic() > deadline_s:
+                raise SystemExit(f"{arguments[0]} did not start:\n{log.read_text()[-2000:]}")
+            time.sleep(0.1)
+        yield
+    finally:
+        child.terminate()
+        try:
+            child.wait(30)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+async def sides(server: DevServer, rooms: tuple[str, str]) -> tuple[Side, Side]:
+    """Both rooms, with people in them and observers who have heard them."""
+    access = Access(url=server.url, api_key=server.api_key, api_secret=server.api_secret)
+    made: list[Side] = []
+    for room in rooms:
+        caller = Caller(access, room, "speaker", Role.AGENT)
+        side = Side(room, caller, caller)
+
+        def on_alert(alert: ReceivedAlert, side: Side = side) -> None:
+            if alert.payload["type"] == "compliance_alert":
+                side.take(str(alert.payload["rule"]))
+            elif alert.payload["state"] == "retracted":
+                side.n_retracted += 1
+
+        def on_data(packet: rtc.DataPacket, side: Side = side) -> None:
+            if packet.topic == PLAIN_TOPIC:
+                side.take(str(json.loads(packet.data)["rule"]))
+
+        side.client = SupervisorClient(access, room, SUPERVISOR, secret=SECRET, on_alert=on_alert)
+        side.client.room.on("data_received", on_data)
+        made.append(side)
+    async with livekit_api(access.url, access.api_key, access.api_secret) as client:
+        await client.room.create_room(api.CreateRoomRequest(name=rooms[0]))
+        await dispatch(client, rooms[0])
+    for side in made:
+        await side.client.join()
+        await side.caller.join()
+        await side.caller.publish()
+    return made[0], made[1]
+
+
+def own_work(times: Path, arrived_s: list[float]) -> list[float]:
+    """Seconds of each alert that were neither the recogniser's nor the wait for it."""
+    lines = [json.loads(line) for line in times.read_text().splitlines()]
+    answers = [line for line in lines if line["kind"] == "answered"]
+    computed = [line for line in lines if line["kind"] == "computed"]
     found = []
-    for hit in true:
-        for pair in left:
-            other, at_s = pair
-            if other.rule_id == hit.rule_id and (
-                not by_time or other.span.gap_s(hit.span) < SAME_HIT_S
-            ):
-                left.remove(pair)
-                found.append(at_s - hit.span.end_s)
-                break
+    for at_s in arrived_s:
+        answer = max((a for a in answers if a["until_s"] <= at_s), key=lambda a: a["until_s"])
+        of_it = [c for c in computed if c["until_s"] <= answer["until_s"]]
+        work = of_it[-1]
+        free_s = of_it[-2]["until_s"] if len(of_it) > 1 else 0.0
+        waited_s = max(0.0, work["from_s"] - max(answer["from_s"], free_s))
+        found.append(at_s - work["until_s"] + waited_s)
     return found
 
 
@@ -267,52 +237,74 @@ def rounded(values: list[float]) -> str:
     return "/".join(f"{value:.2f}" for value in values) or "-"
 
 
+async def measure(server: DevServer, rooms: tuple[str, str], options: argparse.Namespace) -> Side:
+    """Let both hear everything, and print what came of it; gives our side."""
+    models_dir = user_cache_path("earmark") / "models"
+    vad = VadModel(find_model("silero-vad", models_dir))
+    unhurried = FasterWhisper(find_model(LIVE_MODEL_ID, models_dir), AUDIT, name=LIVE_MODEL_ID)
+    rules = Engine(load_rulebook().for_live(), timeline=False)
+    lines = [(voice, text) for voice in VOICES[: options.voices] for text in SENTENCES]
+    said = [spoken(text, voice) for voice, text in lines]
+    true = [truth(samples, unhurried, vad, rules) for samples in said]
+    unhurried.close()
+    ours, plain = await sides(server, rooms)
+    for side in (ours, plain):
+        await side.hear(spoken(WARM_UP, VOICES[0]), [])
+    for (_, text), samples, hits in zip(lines, said, true, strict=True):
+        of_ours, of_plain = await ours.hear(samples, hits), await plain.hear(samples, hits)
+        if options.verbose:
+            rules_hit = ", ".join(hit.rule_id for hit in hits)
+            print(f"{text[:50]:<52}{rounded(of_ours)} {rounded(of_plain)} {rules_hit}", flush=True)
+    for side in (ours, plain):
+        await side.caller.leave()
+        await side.client.leave()
+    print(f"{sum(map(len, true))} phrases in {len(lines)} sentences, on a real server")
+    print(f"{'':<10}{'raised':>8}{'unasked':>9}{'taken back':>12}{'median':>10}{'p95':>10}")
+    for side in (ours, plain):
+        of_it = side.delays_s
+        counts = f"{len(of_it):>8}{side.n_unasked:>9}{side.n_retracted:>12}"
+        print(f"{side.name:<10}{counts}{statistics.median(of_it):>8.2f} s{p95(of_it):>8.2f} s")
+    by_median = statistics.median(ours.delays_s) / statistics.median(plain.delays_s)
+    print(f"{'ratio':<39}{by_median:>10.2f}{p95(ours.delays_s) / p95(plain.delays_s):>10.2f}")
+    return ours
+
+
 def main() -> None:
     """Measure and print both sides and their ratio."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--voices", type=int, default=2, choices=(1, 2, 3), help="default 2")
-    parser.add_argument(
-        "--peer-silence", type=float, help="pause in s that ends the peer's pieces; default its own"
-    )
     parser.add_argument("--verbose", action="store_true", help="print each sentence")
     options = parser.parse_args()
-    models_dir = user_cache_path("earmark") / "models"
-    folder = find_model(LIVE_MODEL_ID, models_dir)
-    vad = VadModel(find_model("silero-vad", models_dir))
-    engine = LiveWhisper(folder, LIVE, name=LIVE_MODEL_ID)
-    unhurried = FasterWhisper(folder, AUDIT, name=LIVE_MODEL_ID)
-    rules = Engine(load_rulebook().for_live(), timeline=False)
-    ours = Ours(engine, vad, rules)
-
-    async def measure() -> tuple[list[float], list[float], int]:
-        peer = Peer(engine, rules, options.peer_silence)
-        mine: list[float] = []
-        theirs: list[float] = []
-        n_true = 0
-        for voice in VOICES[: options.voices]:
-            for text in SENTENCES:
-                samples = spoken(text, voice)
-                true = truth(samples, unhurried, vad, rules)
-                n_true += len(true)
-                of_ours = delays(true, await ours.hear(samples), by_time=True)
-                of_peer = delays(true, await peer.hear(samples), by_time=False)
-                mine, theirs = mine + of_ours, theirs + of_peer
-                if options.verbose:
-                    rules_hit = ", ".join(hit.rule_id for hit in true)
-                    print(f"{text[:50]:<52}{rounded(of_ours)} {rounded(of_peer)} {rules_hit}")
-        return mine, theirs, n_true
-
-    mine, theirs, n_true = asyncio.run(measure())
-    print(f"{n_true} phrases in {options.voices * len(SENTENCES)} sentences")
-    print(f"{'':<10}{'raised':>8}{'median':>10}{'p95':>10}")
-    for name, side in (("ours", mine), ("peer", theirs)):
-        print(f"{name:<10}{len(side):>8}{statistics.median(side):>8.2f} s{p95(side):>8.2f} s")
-    ratios = statistics.median(mine) / statistics.median(theirs), p95(mine) / p95(theirs)
-    print(f"{'ratio':<18}{ratios[0]:>10.2f}{ratios[1]:>10.2f}")
-    print(f"own work beside the recogniser: p95 {p95(ours.own_s) * 1000:.0f} ms")
-    print(f"taken back again: {ours.n_retracted}")
+    binary = find_tool("livekit-server")
+    if binary is None:
+        raise SystemExit("livekit-server is not installed; `make test` builds it")
+    rooms = ("ours", "plain")
+    with tempfile.TemporaryDirectory(prefix="earmark-delay-") as name:
+        folder = Path(name)
+        times = folder / "times.jsonl"
+        with running_livekit_server(binary, folder) as server:
+            environment = {
+                **os.environ,
+                "EARMARK_DATA_DIR": str(folder),
+                "EARMARK_SIGNING_SECRET": SECRET,
+                TIMES_VARIABLE: str(times),
+                "LIVEKIT_URL": server.url,
+                "LIVEKIT_API_KEY": server.api_key,
+                "LIVEKIT_API_SECRET": server.api_secret,
+            }
+            plain = ["tests.benchmarks.plain_observer", rooms[1], SUPERVISOR]
+            with (
+                running(["tests.benchmarks.timed_worker"], environment, WORKER_READY),
+                running(plain, environment, PLAIN_READY),
+            ):
+                ours = asyncio.run(measure(server, rooms, options))
+        own_s = own_work(times, ours.arrived_s)
+    print(
+        f"own work beside the recogniser: median {statistics.median(own_s) * 1000:.0f} ms, "
+        f"p95 {p95(own_s) * 1000:.0f} ms"
+    )
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from realtime.routes import Routes
 from realtime.targets import Target, TargetKind
 from rules.rulebook import Rulebook
 from rules.types import HitState
-from storage import hits, outbox
+from storage import departures, hits
 from storage.database import open_database
-from storage.outbox import Kind
+from storage.deliveries import Delivery, Kind
 from tests.realtime.builders import SECRET, alert, hit, target_at
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -27,13 +27,13 @@ PRIVATE = ("+1 555 0100", "ward-seven", "4539 1488 0343 6467", "annabel")
 BOOK = Rulebook(rules=(), packs=(), fingerprint="f")
 
 
-def deliveries(folder: Path, target: Target, n_hits: int = 1) -> list[outbox.Delivery]:
+def deliveries(folder: Path, target: Target, n_hits: int = 1) -> list[Delivery]:
     """Alerts and, of the first, its retraction, as they come out of a real outbox."""
     routes = Routes([replace(target, group_s=30.0 if n_hits > 1 else 0.0)], BOOK)
     database = open_database(f"sqlite:///{folder / 'earmark.db'}")
     alerts = [alert(hit(id=f"h{n}", speaker=PRIVATE[0])) for n in range(n_hits)]
     first = replace(alerts[0], hit=replace(alerts[0].hit, state=HitState.RETRACTED))
-    found: list[outbox.Delivery] = []
+    found: list[Delivery] = []
     try:
         for batch in (alerts, [replace(first, is_update=True)]):
             with database.begin() as connection:
@@ -42,9 +42,9 @@ def deliveries(folder: Path, target: Target, n_hits: int = 1) -> list[outbox.Del
                     routes.queue(connection, each)
             while True:
                 with database.begin() as connection:
-                    due = outbox.due(connection, now=NOW.replace(year=2030), limit=10)
+                    due = departures.due(connection, now=NOW.replace(year=2030), limit=10)
                     for delivery in due:
-                        outbox.mark_delivered(connection, delivery.id, now=NOW)
+                        departures.mark_delivered(connection, delivery.id, now=NOW)
                 if not due:
                     break
                 found += due
@@ -53,7 +53,7 @@ def deliveries(folder: Path, target: Target, n_hits: int = 1) -> list[outbox.Del
     return found
 
 
-def bodies(target: Target, told: list[outbox.Delivery]) -> list[dict[str, object]]:
+def bodies(target: Target, told: list[Delivery]) -> list[dict[str, object]]:
     """What is posted."""
     return [json.loads(request_of(target, each, sent_at=NOW).body) for each in told]
 

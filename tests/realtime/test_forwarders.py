@@ -13,6 +13,7 @@ from realtime.forwarders.database import DatabaseForwarder
 from realtime.forwarders.forwarder import QueuedForwarder
 from realtime.forwarders.supervisors import AGENT_GONE_AFTER_S, SupervisorForwarder
 from realtime.forwarders.webhook import RecordWebhook
+from realtime.guard import Allowed, Guard
 from realtime.record_buffer import RecordBuffer
 from realtime.records import TOPIC, Record
 from realtime.subscription import subscriber_in, subscription
@@ -175,6 +176,9 @@ async def test_database(database: Database) -> None:
     database.close()
 
 
+HERE = Guard(Allowed.parse(["127.0.0.1"]))  # where the tests' receivers listen
+
+
 @pytest.mark.parametrize(
     ("statuses", "n_requests", "n_lost"),
     [
@@ -188,8 +192,9 @@ async def test_webhook(statuses: list[int], n_requests: int, n_lost: int) -> Non
     """A batch is posted under one id, signed and masked, until it is taken or given up."""
     with running_webhook_receiver(SECRET, statuses) as receiver:
         out = RecordWebhook(
-            url=receiver.url, secret=SECRET, room_sid="RM_1", retry_delays_s=(0.01, 0.01)
-        )
+            url=receiver.url, secret=SECRET, room_sid="RM_1", guard=HERE,
+            retry_delays_s=(0.01, 0.01),
+        )  # fmt: skip
         out.start()
         out.put(record("a"))
         out.put(record("b"))
@@ -205,9 +210,62 @@ async def test_webhook(statuses: list[int], n_requests: int, n_lost: int) -> Non
 async def test_webhook_that_is_away() -> None:
     """An address where nobody listens is counted and raises nothing."""
     out = RecordWebhook(
-        url="http://127.0.0.1:1/", secret=None, room_sid="RM_1", retry_delays_s=(0.01,)
-    )
+        url="http://127.0.0.1:1/", secret=None, room_sid="RM_1", guard=HERE,
+        retry_delays_s=(0.01,),
+    )  # fmt: skip
     out.start()
     out.put(record("a"))
     await out.close()
+    assert out.n_lost == 1
+
+
+@pytest.mark.parametrize(
+    "resolved",
+    [
+        pytest.param("127.0.0.1", id="this-machine"),
+        pytest.param("169.254.169.254", id="a-cloud's-metadata"),
+        pytest.param("203.0.113.7", id="without-tls"),
+    ],
+)
+async def test_webhook_that_may_not_be_reached(
+    resolved: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records go to no address that alerts may not go to; it is not tried again, and it is said."""
+
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return [resolved]
+
+    with running_webhook_receiver(SECRET) as receiver:
+        port = receiver.url.rsplit(":", 1)[1].strip("/")
+        out = RecordWebhook(
+            url=f"http://records.example.com:{port}/", secret=SECRET, room_sid="RM_1",
+            guard=Guard(resolve=resolve), retry_delays_s=(60.0,),
+        )  # fmt: skip
+        out.start()
+        out.put(record("a"))
+        await out.close()
+    assert receiver.received == []
+    assert (out.n_forwarded, out.n_lost) == (0, 1)
+    (said, _) = caplog.records
+    assert (said.message, said.__dict__["reason"]) == (
+        "records cannot be forwarded",
+        "TargetRefusedError",
+    )
+
+
+async def test_webhook_follows_no_redirect() -> None:
+    """An answer that points elsewhere is no delivery: what was checked must stay the target."""
+    with (
+        running_webhook_receiver(SECRET) as elsewhere,
+        running_webhook_receiver(
+            SECRET, statuses=[302], headers={"location": elsewhere.url}
+        ) as receiver,
+    ):
+        out = RecordWebhook(
+            url=receiver.url, secret=SECRET, room_sid="RM_1", guard=HERE, retry_delays_s=()
+        )
+        out.start()
+        out.put(record("a"))
+        await out.close()
+    assert (len(receiver.received), elsewhere.received) == (1, [])
     assert out.n_lost == 1

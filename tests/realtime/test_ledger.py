@@ -8,8 +8,9 @@ import pytest
 
 from realtime.alerts import ALERT, UPDATE
 from rules.types import HitState, Role
-from storage import calls, gaps, hits, outbox
+from storage import calls, departures, gaps, hits
 from storage.database import open_database
+from storage.deliveries import Delivery
 from storage.tables import OUTBOX
 from tests.realtime.builders import alert, hit, ledger_of
 
@@ -31,7 +32,7 @@ async def test_rows_of_a_call(tmp_path: Path) -> None:
         (person,) = calls.participants_of(connection, "RM_1")
         (gap,) = gaps.gaps_of(connection, "RM_1")
         (stored,) = hits.hits_of(connection, "RM_1")
-        (delivery,) = outbox.due(connection, now=alert().raised_at.replace(year=2030), limit=5)
+        (delivery,) = departures.due(connection, now=alert().raised_at.replace(year=2030), limit=5)
     database.close()
     assert call is not None
     assert call.ended_at is not None
@@ -69,13 +70,13 @@ async def test_three_states_of_a_hit(tmp_path: Path, has_left: bool) -> None:
     database = open_database(f"sqlite:///{tmp_path / 'earmark.db'}")
     settled = (("a", HitState.CONFIRMED), ("b", HitState.RETRACTED))
     guesses = {id: alert(replace(hit(id=id), state=HitState.PROVISIONAL)) for id, _ in settled}
-    told: list[outbox.Delivery] = []
+    told: list[Delivery] = []
 
     def take() -> None:
         with database.begin() as connection:
-            due = outbox.due(connection, now=alert().raised_at.replace(year=2030), limit=9)
+            due = departures.due(connection, now=alert().raised_at.replace(year=2030), limit=9)
             for delivery in due:
-                outbox.mark_delivered(connection, delivery.id, now=alert().raised_at)
+                departures.mark_delivered(connection, delivery.id, now=alert().raised_at)
         told.extend(due)
 
     first, second = ledger_of(database), ledger_of(database)

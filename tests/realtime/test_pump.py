@@ -11,7 +11,7 @@ from realtime.guard import Allowed, Guard
 from realtime.pump import AlertPump
 from realtime.targets import Target, TargetKind
 from rules.types import HitState, Severity
-from storage import letters, outbox
+from storage import departures, letters
 from storage.database import Database, open_database
 from tests.realtime.builders import SECRET, alert, hit, ledger_of, target_at
 from tests.servers.webhooks import running_webhook_receiver
@@ -77,7 +77,7 @@ async def test_a_failed_delivery_waits_for_its_time(database: Database) -> None:
         assert await deliver(database, target_at(receiver.url)) == 1
         assert await deliver(database, target_at(receiver.url)) == 0  # not due yet
         with database.begin() as connection:
-            (later,) = outbox.due(connection, now=LATER, limit=5)
+            (later,) = departures.due(connection, now=LATER, limit=5)
     assert later.id == receiver.received[0].id
     assert later.attempts == 1  # before the one that is taken here
 
@@ -189,5 +189,5 @@ async def test_a_person_is_not_told_of_a_guess(database: Database) -> None:
         await ledger.publish(replace(guess, hit=settled, is_update=True))
     await ledger.close()
     with database.begin() as connection:
-        due = outbox.due(connection, now=LATER, limit=9)
+        due = departures.due(connection, now=LATER, limit=9)
     assert [(d.hit_id, d.payload["type"]) for d in due] == [("a", "compliance_alert")]

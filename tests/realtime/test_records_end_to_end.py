@@ -61,6 +61,7 @@ def outcome(
             "EARMARK_RECORDS_ROOM": WALLBOARD,
             "EARMARK_RECORDS_WEBHOOK_URL": receiver.url,
             "EARMARK_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "EARMARK_ALLOW_PRIVATE_TARGETS": "127.0.0.1",
             "EARMARK_ROLES": "kind:sip=customer",
             "EARMARK_RECORD": "false",
         }

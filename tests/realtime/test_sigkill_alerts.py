@@ -19,7 +19,7 @@ from realtime.pump import AlertPump
 from realtime.targets import Target
 from storage import hits
 from storage.database import Database, open_database
-from storage.outbox import OPEN
+from storage.deliveries import OPEN
 from storage.tables import OUTBOX
 from tests.realtime.alert_writer import LEASE_S, LOOPBACK, write_hits
 from tests.realtime.builders import SECRET, target_at

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -16,7 +17,7 @@ from earmark.demo_call import Access, Caller, ReceivedAlert, SupervisorClient
 from earmark.observer_process import running_observer
 from realtime.devserver import DevServer
 from realtime.dispatch import livekit_api
-from realtime.identity import AGENT_NAME
+from realtime.identity import AGENT_NAME, observer_identity
 from rules.types import Hit, Role
 from speech.audio import SAMPLE_RATE_HZ, decode
 from storage import calls, gaps, heartbeats, hits
@@ -127,10 +128,7 @@ def _assert_both_were_heard(heard: Heard) -> None:
 
 
 def test_trap_11_job_that_is_killed(livekit_server: DevServer, tmp_path: Path) -> None:
-    """A job that its worker or the kernel kills for its memory is followed by another one.
-
-    And trap 12: the dead one still stands in the server's list of participants.
-    """
+    """A job that its worker or the kernel kills for its memory is followed by another one."""
     environment = worker_environment(livekit_server, tmp_path)
     worker_log = tmp_path / "worker.log"
 
@@ -146,6 +144,100 @@ def test_trap_11_job_that_is_killed(livekit_server: DevServer, tmp_path: Path) -
         )
     _assert_both_were_heard(heard)
     assert any(identity.startswith(AGENT_NAME) for identity in heard.listed_after_kill)
+
+
+# Joins as an observer's job does, and stays until it is killed.
+GHOST = """
+import asyncio, sys
+from livekit import rtc
+
+async def main(url, token):
+    room = rtc.Room()
+    await room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
+    print("there", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_trap_12_a_ghost(livekit_server: DevServer, tmp_path: Path) -> None:
+    """An observer that was killed stands in the list of participants and counts for nothing.
+
+    Nor does one that still lives, without a heartbeat: heartbeats decide, and not the list.
+    """
+    access = access_to(livekit_server)
+    environment = worker_environment(livekit_server, tmp_path) | {
+        "EARMARK_WATCH_INCLUDE": "haunted-*"
+    }
+    ghost = observer_identity("AJ_ghost")
+
+    def token(room_name: str) -> str:
+        return (
+            api.AccessToken(access.api_key, access.api_secret)
+            .with_identity(ghost)
+            .with_kind("agent")
+            .with_grants(
+                api.VideoGrants(room_join=True, room=room_name, hidden=True, can_publish=False)
+            )
+            .to_jwt()
+        )
+
+    def look() -> dict[object, object]:
+        done = subprocess.run(
+            [sys.executable, "-m", "earmark", "watch", "--once", "--json"],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        return {line["room_sid"]: line["state"] for line in lines[:-1]}
+
+    async def call(kill_it: bool, room_name: str) -> tuple[set[str], set[str], object, object]:
+        (sid,) = await _rooms(access, {room_name: ""})
+        caller = Caller(access, room_name, "ann", Role.CUSTOMER)
+        await caller.join()
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", GHOST, access.url, token(room_name),
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert child.stdout is not None
+        try:
+            async with asyncio.timeout(90):
+                assert await child.stdout.readline() == b"there\n"
+            if kill_it:
+                child.kill()
+                await child.wait()
+            async with livekit_api(access.url, access.api_key, access.api_secret) as client:
+
+                async def listed() -> set[str]:
+                    request = api.ListParticipantsRequest(room=room_name)
+                    found = await client.room.list_participants(request)
+                    return {each.identity for each in found.participants}
+
+                before = await listed()
+                asked = (await asyncio.to_thread(look))[sid]
+                # A heartbeat is another matter, whoever is listed.
+                database = open_database(f"sqlite:///{tmp_path / 'earmark.db'}")
+                with database.begin() as connection:
+                    # It lasts for longer than a slow machine needs to look.
+                    beaten_at = datetime.now(UTC) + timedelta(minutes=2)
+                    heartbeats.take_seat(connection, sid, "AJ_alive", now=beaten_at)
+                database.close()
+                after = (await asyncio.to_thread(look))[sid]
+                end = await listed()
+                await caller.leave()
+                await client.room.delete_room(api.DeleteRoomRequest(room=room_name))
+        finally:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
+        return before, end, asked, after
+
+    before, _, asked, after = asyncio.run(call(kill_it=True, room_name="haunted-dead"))
+    assert ghost in before
+    assert (asked, after) == ("dispatched", "observed")
+    before, end, asked, after = asyncio.run(call(kill_it=False, room_name="haunted-alive"))
+    assert ghost in before & end
+    assert (asked, after) == ("dispatched", "observed")
 
 
 def test_worker_that_is_killed(livekit_server: DevServer, tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from datetime import timedelta
 
-from storage import hits, outbox
+from storage import departures, hits
 from storage.database import Database
 from tests.storage.builders import NOW
 
 WRITER = """
 import sys
-from storage import hits, outbox
+from storage import departures, hits, outbox
 from storage.database import open_database
 from tests.storage.builders import NOW, hit
 database = open_database(sys.argv[1])
@@ -40,5 +40,5 @@ def test_killed_writer(database_url: str, database: Database) -> None:
             kept = {hit.id for hit in hits.hits_of(connection, "RM_1")}
         assert kept >= {f"h{n:06}" for n in acknowledged}
     with database.begin() as connection:
-        queued = outbox.due(connection, now=NOW + timedelta(days=1), limit=1_000_000)
+        queued = departures.due(connection, now=NOW + timedelta(days=1), limit=1_000_000)
     assert {delivery.hit_id for delivery in queued} == kept

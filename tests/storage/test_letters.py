@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from storage import hits, letters, outbox
+from storage import departures, hits, letters, outbox
 from storage.database import Database
+from storage.deliveries import Kind, delivery_id
 from storage.letters import Fate
-from storage.outbox import Kind, delivery_id
 from tests.storage.builders import NOW, hit
 
 
@@ -39,12 +39,14 @@ def end(database: Database, *, after_s: float = 60, error: str | None = None) ->
     """
     now = NOW + timedelta(seconds=after_s)
     with database.begin() as connection:
-        due = outbox.due(connection, now=now, limit=10)
+        due = departures.due(connection, now=now, limit=10)
         for each in due:
             if error is None:
-                outbox.mark_delivered(connection, each.id, now=now)
+                departures.mark_delivered(connection, each.id, now=now)
             else:
-                outbox.mark_failed(connection, each.id, error=error, next_attempt_at=None, now=now)
+                departures.mark_failed(
+                    connection, each.id, error=error, next_attempt_at=None, now=now
+                )
     return [each.id for each in due]
 
 
@@ -67,7 +69,7 @@ def test_fates(database: Database) -> None:
     end(database, error="status 410")
     queue(database, "x", "b", "c")
     with database.begin() as connection:
-        outbox.mark_delivered(connection, delivery_id("RM_1", "b", "pager"), now=NOW)
+        departures.mark_delivered(connection, delivery_id("RM_1", "b", "pager"), now=NOW)
     retract(database, "c")
     queue(database, "x", "y", "z", "d")
     assert fates(database)[:3] == [

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from storage import hits, outbox
+from storage import departures, hits, outbox
 from storage.database import Database, open_database
+from storage.deliveries import Delivery, Kind, delivery_id
+from storage.departures import MAX_ATTEMPTS
 from storage.errors import DatabaseRefusedError
-from storage.outbox import MAX_ATTEMPTS, Delivery, Kind
 from storage.tables import OUTBOX
 from tests.storage.builders import NOW, hit
 
@@ -38,7 +39,7 @@ def enqueue(database: Database, *ids: str, now: datetime = NOW) -> list[str]:
 
 def due(database: Database, after_s: float = 0, **options: float) -> tuple[Delivery, ...]:
     with database.begin() as connection:
-        return outbox.due(connection, now=NOW + timedelta(seconds=after_s), limit=10, **options)
+        return departures.due(connection, now=NOW + timedelta(seconds=after_s), limit=10, **options)
 
 
 def row(database: Database, id: str) -> dict[str, object]:
@@ -70,7 +71,7 @@ def test_enqueue_again(database: Database) -> None:
     assert enqueue(database, "h1") == [id]
     assert len(due(database)) == 1
     with database.begin() as connection:
-        outbox.mark_delivered(connection, id, now=NOW)
+        departures.mark_delivered(connection, id, now=NOW)
     enqueue(database, "h1")
     assert due(database, after_s=10_000) == ()
 
@@ -78,11 +79,11 @@ def test_enqueue_again(database: Database) -> None:
 def test_ids_differ(database: Database) -> None:
     """Rooms, hits and targets make different deliveries."""
     ids = {
-        outbox.delivery_id("RM_1", "h1", "webhook"),
-        outbox.delivery_id("RM_2", "h1", "webhook"),
-        outbox.delivery_id("RM_1", "h2", "webhook"),
-        outbox.delivery_id("RM_1", "h1", "mail"),
-        outbox.delivery_id("RM_1h", "1", "webhook"),
+        delivery_id("RM_1", "h1", "webhook"),
+        delivery_id("RM_2", "h1", "webhook"),
+        delivery_id("RM_1", "h2", "webhook"),
+        delivery_id("RM_1", "h1", "mail"),
+        delivery_id("RM_1h", "1", "webhook"),
     }
     assert len(ids) == 5
 
@@ -120,7 +121,7 @@ def test_failure_is_tried_again(database: Database) -> None:
     (id,) = enqueue(database, "h1")
     due(database)
     with database.begin() as connection:
-        outbox.mark_failed(
+        departures.mark_failed(
             connection,
             id,
             error="status 503",
@@ -138,7 +139,7 @@ def test_given_up(database: Database) -> None:
     (id,) = enqueue(database, "h1")
     due(database)
     with database.begin() as connection:
-        outbox.mark_failed(connection, id, error="status 410", next_attempt_at=None, now=NOW)
+        departures.mark_failed(connection, id, error="status 410", next_attempt_at=None, now=NOW)
     assert due(database, after_s=1e6) == ()
     assert row(database, id)["dead_at"] == NOW
 
@@ -147,9 +148,9 @@ def test_delivered_stays_delivered(database: Database) -> None:
     """A late failure of a second worker does not undo a delivery."""
     (id,) = enqueue(database, "h1")
     with database.begin() as connection:
-        outbox.mark_delivered(connection, id, now=NOW)
-        outbox.mark_delivered(connection, id, now=NOW + timedelta(hours=1))
-        outbox.mark_failed(connection, id, error="x", next_attempt_at=NOW, now=NOW)
+        departures.mark_delivered(connection, id, now=NOW)
+        departures.mark_delivered(connection, id, now=NOW + timedelta(hours=1))
+        departures.mark_failed(connection, id, error="x", next_attempt_at=NOW, now=NOW)
     assert due(database, after_s=1e6) == ()
     stored = row(database, id)
     assert (stored["delivered_at"], stored["last_error"]) == (NOW, None)
@@ -169,8 +170,8 @@ def test_order_and_limit(database: Database) -> None:
         enqueue(database, name, now=NOW + timedelta(seconds=n))
     with database.begin() as connection:
         later = NOW + timedelta(minutes=1)
-        first = outbox.due(connection, now=later, limit=2)
-        rest = outbox.due(connection, now=later, limit=2)
+        first = departures.due(connection, now=later, limit=2)
+        rest = departures.due(connection, now=later, limit=2)
     assert [each.hit_id for each in first + rest] == ["c", "a", "b"]
 
 
@@ -187,7 +188,7 @@ def test_workers_never_take_the_same(database_url: str, database: Database) -> N
             # SKIP LOCKED may show nothing while others hold everything: so look a few times.
             for _ in range(40):
                 with own.begin() as connection:
-                    batch = outbox.due(connection, now=NOW, limit=5)
+                    batch = departures.due(connection, now=NOW, limit=5)
                 taken += [delivery.id for delivery in batch]
         finally:
             own.close()
@@ -206,8 +207,8 @@ def test_taken_rows_are_skipped_not_waited_for(postgres_url: str) -> None:
     ids = enqueue(database, "h1", "h2")
     try:
         with database.begin() as one, database.begin() as two:
-            first = outbox.due(one, now=NOW, limit=1)
-            second = outbox.due(two, now=NOW, limit=2)
+            first = departures.due(one, now=NOW, limit=1)
+            second = departures.due(two, now=NOW, limit=2)
         assert sorted(each.id for each in first + second) == sorted(ids)
     finally:
         with database.begin() as connection:

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from rules.types import HitState
-from storage import hits, outbox
+from storage import departures, hits, outbox
 from storage.database import Database
-from storage.outbox import Delivery, Kind, delivery_id
+from storage.deliveries import Delivery, Kind, delivery_id
 from storage.tables import OUTBOX
 from tests.storage.builders import NOW, hit
 
@@ -56,21 +56,21 @@ def take(
     """What is due, with its lease taken."""
     with database.begin() as connection:
         now = NOW + timedelta(seconds=after_s)
-        return [*outbox.due(connection, now=now, limit=10, targets=targets)]
+        return [*departures.due(connection, now=now, limit=10, targets=targets)]
 
 
 def arrive(database: Database, *deliveries: Delivery) -> None:
     """They were delivered."""
     with database.begin() as connection:
         for delivery in deliveries:
-            outbox.mark_delivered(connection, delivery.id, now=NOW)
+            departures.mark_delivered(connection, delivery.id, now=NOW)
 
 
 def give_up(database: Database, *deliveries: Delivery) -> None:
     """They were given up."""
     with database.begin() as connection:
         for delivery in deliveries:
-            outbox.mark_failed(
+            departures.mark_failed(
                 connection, delivery.id, error="status 404", next_attempt_at=None, now=NOW
             )
 
@@ -168,7 +168,7 @@ def test_a_target_that_nobody_has(database: Database) -> None:
     with database.begin() as connection:
         for days in (6, 8):
             now = NOW + timedelta(days=days)
-            outbox.end_unserved(connection, now=now, targets=["pager"])
+            departures.end_unserved(connection, now=now, targets=["pager"])
             dead = connection.execute(select(OUTBOX.c.dead_at)).scalar()
             assert dead == (now if days == 8 else None)
         assert connection.execute(select(OUTBOX.c.last_error)).scalar() == "no target has this name"
@@ -179,7 +179,7 @@ def test_looking_takes_nothing(database: Database) -> None:
     queue(database)
     for name, expected in (("pager", True), ("other", False)):
         with database.begin(read_only=True) as connection:
-            assert outbox.is_due(connection, now=NOW, targets=[name]) is expected
+            assert departures.is_due(connection, now=NOW, targets=[name]) is expected
     assert len(take(database)) == 1
 
 
@@ -211,7 +211,7 @@ def test_group_is_settled_when_taken(database: Database) -> None:
     arrive(database, *take(database))
     (message,) = take(database, after_s=30)
     with database.begin() as connection:
-        outbox.mark_failed(connection, message.id, error="x", next_attempt_at=NOW, now=NOW)
+        departures.mark_failed(connection, message.id, error="x", next_attempt_at=NOW, now=NOW)
         # Written by somebody whose clock is behind, after the message was taken.
     queue(database, id="late", after_s=3, group="card")
     again, late = sorted(take(database, after_s=40), key=lambda each: each.hit_id)
