@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 
 from offline import report as model
 from offline.call import Call
 from offline.claims import LEASE_S, Claims
 from offline.composition import Evidence, Names, compose, names_of
+from offline.earmark_version import earmark_version
 from offline.engines import PIPELINE_VERSION, Engines
 from offline.errors import AuditBusyError, ReportFormatError
 from offline.fingerprint import audit_key
@@ -231,7 +231,7 @@ class Auditor:
             vad=next((e.vad for e in ran if e.vad), _NOTHING),
             pipeline_version=PIPELINE_VERSION,
             similarity=None if self._embedder is None else self._embedder.name,
-            earmark_version=version("earmark"),
+            earmark_version=earmark_version(),
         )
 
     def _write(self, report: Report, evidence: Evidence) -> None:

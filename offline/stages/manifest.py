@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from importlib.metadata import version as package_version
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from offline.earmark_version import earmark_version
 from offline.stages.stage import Given, Made, Stage, stage_key
 
 SCHEMA_VERSION: Final = 1
@@ -55,7 +55,7 @@ def dump_made(stage: Stage[Given, Made], given: Given, made: Made, *, made_at: d
             key=stage_key(stage.name, stage.version, inputs, settings),
             inputs=dict(inputs),
             settings=dict(settings),
-            earmark_version=package_version("earmark"),
+            earmark_version=earmark_version(),
             made_at=made_at,
             output_sha256=hashlib.sha256(output).hexdigest(),
             output=stage.made.dump_python(made, mode="json"),

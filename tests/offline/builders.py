@@ -184,16 +184,18 @@ def store_call(
     sounds: Mapping[str, bytes],
     *,
     room_sid: str = "RM_1",
+    room_name: str | None = None,
     started_at: datetime = STARTED_AT,
     duration_s: float = 12.0,
 ) -> None:
     """A call as the live side leaves it: rows, recordings (by identity) and manifests."""
+    room_name = room_name or f"room of {room_sid}"
     with database.begin() as connection:
         save_call(
             connection,
             CallRow(
                 room_sid=room_sid,
-                room_name=f"room of {room_sid}",
+                room_name=room_name,
                 source="livekit",
                 created_at=started_at,
                 ended_at=started_at + timedelta(seconds=duration_s),
@@ -208,7 +210,7 @@ def store_call(
             sha256=hashlib.sha256(data).hexdigest(),
             egress_id=f"ER_{number}",
             room_sid=room_sid,
-            room_name=f"room of {room_sid}",
+            room_name=room_name,
             identity=identity,
             track_id=f"TR_{number}",
             track_source="microphone",
