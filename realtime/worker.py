@@ -37,7 +37,12 @@ from realtime.gathering import Gatherer
 from realtime.guard import Allowed, Guard
 from realtime.heartbeat import ask_for_seat, beat_forever
 from realtime.identity import AGENT_NAME, OUR_AGENTS, observer_identity
-from realtime.inference import METHOD, MODELS_DIR_VARIABLE, register_runner
+from realtime.inference import (
+    METHOD,
+    MODELS_DIR_VARIABLE,
+    SECOND_EAR_VARIABLE,
+    register_runner,
+)
 from realtime.language_process import register_language
 from realtime.ledger import CallLedger
 from realtime.lister import Lister, ask_server
@@ -123,6 +128,7 @@ class ObserverConfig:
     drain_timeout_s: int = 1800
     job_memory_limit_mb: int = 1500
     live_stt: str = BUILT_IN
+    second_ear: bool = False
 
     def rulebook(self) -> Rulebook:
         """The rules in force."""
@@ -165,6 +171,7 @@ def build_server(config: ObserverConfig) -> AgentServer:
     """A worker that joins rooms hidden, hears all audio, and can publish no media."""
     if config.live_stt == BUILT_IN:
         os.environ[MODELS_DIR_VARIABLE] = str(config.models_dir)
+        os.environ[SECOND_EAR_VARIABLE] = "1" if config.second_ear else ""
         register_runner()
     if config.records.enabled:
         register_language()
@@ -317,7 +324,9 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
 
 def _recogniser(config: ObserverConfig, context: JobContext) -> SharedRecogniser | PluginRecogniser:
     if config.live_stt == BUILT_IN:
-        return SharedRecogniser(context.inference_executor, method=METHOD)
+        return SharedRecogniser(
+            context.inference_executor, method=METHOD, has_second=config.second_ear
+        )
     return PluginRecogniser(load_plugin(config.live_stt))
 
 
