@@ -63,6 +63,7 @@ def examine(settings: Settings) -> Mapping[str, Look]:
         "room": _room,
         "speech detection": _speech_detection,
         "live speech to text": _live_stt,
+        "second ear for numbers": _second_ear,
         "audit transcription": _audit_stt,
         "sentence similarity": _similarity,
         "diarization": _diarization,
@@ -159,6 +160,17 @@ def _live_stt(settings: Settings) -> Look:
     from realtime.recognition import LIVE_MODEL_ID
 
     return _model(LIVE_MODEL_ID, settings)
+
+
+def _second_ear(settings: Settings) -> Look:
+    from realtime.live_recogniser import BUILT_IN
+    from realtime.recognition import SECOND_MODEL_ID
+
+    if not settings.second_ear:
+        return _default("off; numbers that are not whole stay as they were heard")
+    if settings.live_stt != BUILT_IN:
+        return _default("off; it goes with the built-in recogniser")
+    return _model(SECOND_MODEL_ID, settings)
 
 
 def _audit_stt(settings: Settings) -> Look:

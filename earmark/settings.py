@@ -116,6 +116,11 @@ class Settings(BaseSettings):
         description="Live speech to text: `whisper`, which is built in; the name of an installed "
         "LiveKit plugin, such as `deepgram`; or `module:Class` of a livekit-agents STT.",
     )
+    second_ear: bool = Field(
+        True,
+        description="Whether the built-in recogniser has a second ear: a piece of speech that "
+        "holds a number which is not whole is heard once more, by the audit's model.",
+    )
     supervisors: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Identities that receive alerts in the room, besides those whose attribute "

@@ -212,6 +212,12 @@ class Ear:
             return None
         return self._said(segment, words, is_final=True, revision=revision)
 
+    def reading(self, segment: Segment, words: Sequence[RecognisedWord]) -> Utterance | None:
+        """What `utterance` would give for these words; nothing is settled. None where none."""
+        if not words:
+            return None
+        return self._said(segment, words, is_final=True, revision=0)
+
     def lost(self, segment: Segment) -> tuple[Span, Utterance | None]:
         """Settle a segment whose final words will never come.
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from livekit.agents.inference_runner import _InferenceRunner
 
-from realtime.recognition import ThreadRecogniser, load_live_recogniser
+from realtime.recognition import ThreadRecogniser, load_live_recogniser, load_second_ear
 from realtime.speech_server import SpeechThread
 
 METHOD = "earmark_live_recogniser"
 MODELS_DIR_VARIABLE = "EARMARK_MODELS_DIR"
+SECOND_EAR_VARIABLE = "EARMARK_SPEECH_SECOND_EAR"  # set: load it
 
 
 class LiveRecogniserRunner(_InferenceRunner):
@@ -29,8 +30,11 @@ class LiveRecogniserRunner(_InferenceRunner):
 
     def initialize(self) -> None:
         """Load the weights and begin to serve; runs once in the speech process."""
-        recogniser = load_live_recogniser(Path(os.environ[MODELS_DIR_VARIABLE]))
-        server = SpeechThread(ThreadRecogniser(recogniser))
+        models_dir = Path(os.environ[MODELS_DIR_VARIABLE])
+        second = None
+        if os.environ.get(SECOND_EAR_VARIABLE):
+            second = ThreadRecogniser(load_second_ear(models_dir), max_batch=1)
+        server = SpeechThread(ThreadRecogniser(load_live_recogniser(models_dir)), second)
         server.start()
         self._server = server
 

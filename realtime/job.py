@@ -136,7 +136,9 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
 
 def _recogniser(config: ObserverConfig, context: JobContext) -> SharedRecogniser | PluginRecogniser:
     if config.live_stt == BUILT_IN:
-        return SharedRecogniser(context.inference_executor, method=METHOD)
+        return SharedRecogniser(
+            context.inference_executor, method=METHOD, has_second=config.second_ear
+        )
     return PluginRecogniser(load_plugin(config.live_stt))
 
 

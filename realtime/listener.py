@@ -21,6 +21,7 @@ from realtime import metrics
 from realtime.ear import Ear, Segment
 from realtime.errors import RecognitionDropped, RecognitionError
 from realtime.recognition import AsyncRecogniser, Guesses
+from realtime.second_ear import AGAIN_TIMEOUT_S, SecondEar
 from realtime.session import CallSession
 from realtime.suspicion import Suspicions
 from realtime.ticket import Ticket
@@ -88,6 +89,7 @@ class Listener:
         writer: Gets every sample too.
         on_worked: Told how long each recognition took, in seconds.
         may_guess: Asked before each guess; for who knows that the recogniser is busy.
+        again_timeout_s: For how long a number that is not whole may be heard once more.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Listener:
         writer: SampleWriter | None = None,
         on_worked: OnWorked | None = None,
         may_guess: Callable[[], bool] = _always,
+        again_timeout_s: float = AGAIN_TIMEOUT_S,
     ) -> None:
         self.ear = ear
         self._recogniser = recogniser
@@ -108,6 +111,10 @@ class Listener:
         self._writer = writer
         self._on_worked = on_worked
         self._may_guess = may_guess
+        second = recogniser.second
+        self._second_ear = None
+        if second is not None:
+            self._second_ear = SecondEar(second, session.weigh, timeout_s=again_timeout_s)
         self.n_dropped_guesses = 0
         self.n_dropped_finals = 0
         self._guesses: asyncio.Queue[_Guess] = asyncio.Queue(1)
@@ -230,6 +237,7 @@ class Listener:
                     log.warning("a piece of speech was not recognised", exc_info=False)
                     await self._lose(segment, "recogniser")
                     continue
+                heard = await self._best(segment, heard)
                 utterance = self.ear.utterance(segment, heard.words)
                 if utterance is not None:
                     await self._session.utterance(utterance)
@@ -257,6 +265,18 @@ class Listener:
             except RecognitionError:
                 pass  # dropped or failed as a guess; as a final piece it has another chance
         return await self._ask(segment, self._ticket(segment, is_final=True))
+
+    async def _best(self, segment: Segment, heard: Recognition) -> Recognition:
+        """The best reading of a whole piece: the first one, unless it holds half a number."""
+        if self._second_ear is None or not self._session.weighs_readings:
+            return heard
+        return await self._second_ear.better(
+            segment.samples,
+            heard,
+            self._ticket(segment, is_final=True),
+            as_utterance=lambda words: self.ear.reading(segment, words),
+            on_worked=self._on_worked,
+        )
 
     def _ticket(self, segment: Segment, *, is_final: bool) -> Ticket:
         return Ticket(lane=self.ear.track_id, is_final=is_final, piece=segment.index)

@@ -7,25 +7,36 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from realtime.recognition import AsyncRecogniser, ThreadRecogniser, load_live_recogniser
+from realtime.recognition import (
+    AsyncRecogniser,
+    ThreadRecogniser,
+    load_live_recogniser,
+    load_second_ear,
+)
 
 BUILT_IN = "whisper"
 
 
 @asynccontextmanager
-async def open_recogniser(live_stt: str, models_dir: Path) -> AsyncIterator[AsyncRecogniser]:
+async def open_recogniser(
+    live_stt: str, models_dir: Path, *, second_ear: bool = False
+) -> AsyncIterator[AsyncRecogniser]:
     """A recogniser in this process, for as long as the context lasts.
 
     Args:
         live_stt: `whisper` for the built-in one, else the name of a plugin.
         models_dir: Folder that is searched first for weights.
+        second_ear: Whether the built-in one hears once more what holds a number that is not whole.
 
     Raises:
         SpeechError: the weights are missing or not the pinned ones.
         PluginError: the plugin is missing, or refuses to be set up.
     """
     if live_stt == BUILT_IN:
-        built_in = ThreadRecogniser(load_live_recogniser(models_dir))
+        second = None
+        if second_ear:
+            second = ThreadRecogniser(load_second_ear(models_dir), max_batch=1)
+        built_in = ThreadRecogniser(load_live_recogniser(models_dir), second=second)
         try:
             yield built_in
         finally:

@@ -44,6 +44,11 @@ RECOGNISER = Histogram(
     ["pass"],
     buckets=(0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0),
 )
+SECOND_EAR = Counter(
+    "earmark_second_ear_total",
+    "Pieces of speech with a number that was not whole, by what the second ear made of them.",
+    ["outcome"],
+)
 ALERT_DELAY = Histogram(
     "earmark_alert_delay_seconds",
     "Time from the end of what was said until its alert left.",
@@ -67,6 +72,11 @@ DISPATCHES = Counter(
 
 LIVEKIT = "livekit"
 FINAL, INTERIM = "final", "interim"
+
+
+def heard_again(outcome: str) -> None:
+    """Count a piece for the second ear: "kept", "replaced", "busy" or "failed"."""
+    SECOND_EAR.labels(outcome=outcome).inc()
 
 
 class CountingSink:

@@ -54,6 +54,7 @@ class ObserverConfig:
     drain_timeout_s: int = 1800
     job_memory_limit_mb: int = 1500
     live_stt: str = BUILT_IN
+    second_ear: bool = False
 
     def rulebook(self) -> Rulebook:
         """The rules in force."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from realtime.errors import PluginError, RecognitionError
 from realtime.live_recogniser import BUILT_IN
-from realtime.recognition import Guesses
+from realtime.recognition import AsyncRecogniser, Guesses
 from realtime.ticket import Ticket
 from rules.types import Span, words_from_text
 from speech.audio import SAMPLE_RATE_HZ
@@ -92,6 +92,7 @@ class PluginRecogniser:
 
     def __init__(self, plugin: stt.STT[Any]) -> None:
         self._plugin = plugin
+        self.second: AsyncRecogniser | None = None
         self._streams: dict[str, _PieceStream] = {}  # by lane
         self._is_streaming = plugin.capabilities.streaming
         can_guess = self._is_streaming and plugin.capabilities.interim_results

@@ -20,9 +20,11 @@ from speech.errors import SpeechError
 from speech.live_whisper import LiveWhisper
 from speech.models import find_model
 from speech.recogniser import Recognition
+from speech.second_reader import SecondReader
 from speech.whisper import LIVE
 
 LIVE_MODEL_ID = "faster-whisper-tiny.en"
+SECOND_MODEL_ID = "faster-whisper-base"
 
 # Four pieces together take 0.72 of the time of four alone (two cores, tiny.en int8); eight gain no
 # more and hold up whoever comes next (tests/benchmarks/bench_recogniser.py).
@@ -41,6 +43,7 @@ class AsyncRecogniser(Protocol):
     """Turns speech into words without holding up the event loop."""
 
     guesses: Guesses
+    second: AsyncRecogniser | None  # hears once more what holds a number that is not whole
 
     async def transcribe(self, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
         """Words with times relative to the samples.
@@ -75,6 +78,17 @@ def load_live_recogniser(models_dir: Path, *, cpu_threads: int = 2) -> LiveWhisp
     return LiveWhisper(folder, LIVE, name=LIVE_MODEL_ID, cpu_threads=cpu_threads)
 
 
+def load_second_ear(models_dir: Path) -> SecondReader:
+    """What hears numbers once more, with its weights checked.
+
+    Raises:
+        SpeechError: the weights are missing or not the pinned ones.
+    """
+    folder = find_model(SECOND_MODEL_ID, models_dir)
+    # One thread: it must not hold up the first ear, which everybody waits for.
+    return SecondReader(folder, name=SECOND_MODEL_ID, cpu_threads=1)
+
+
 class ThreadRecogniser:
     """Runs a recogniser in one thread of its own, behind a queue.
 
@@ -85,6 +99,7 @@ class ThreadRecogniser:
         recogniser: Used by one thread only.
         max_batch: Pieces that are recognised together at most.
         queue: What waits; one of its own where none is given.
+        second: Hears once more what holds a number that is not whole.
     """
 
     def __init__(
@@ -93,8 +108,11 @@ class ThreadRecogniser:
         *,
         max_batch: int = MAX_BATCH,
         queue: SpeechQueue | None = None,
+        second: ThreadRecogniser | None = None,
     ) -> None:
         self.guesses = Guesses.SURE
+        self.second: AsyncRecogniser | None = second
+        self._second = second
         self.queue = queue if queue is not None else SpeechQueue()
         self._recogniser = recogniser
         self._max_batch = max_batch
@@ -118,6 +136,8 @@ class ThreadRecogniser:
         """End the thread and let go of the weights."""
         self._thread.shutdown(wait=True)
         self._recogniser.close()
+        if self._second is not None:
+            self._second.close()
 
     async def _work(self) -> None:
         """Recognise until nothing waits."""

@@ -14,6 +14,7 @@ from realtime.clock import Clock, PacedClock, VirtualClock
 from realtime.ear import Ear
 from realtime.listener import Listener
 from realtime.recognition import AsyncRecogniser
+from realtime.second_ear import AGAIN_TIMEOUT_S
 from realtime.session import CallSession, OnUtterance
 from realtime.trial import trial_engine
 from rules.engine import Engine
@@ -25,6 +26,8 @@ from speech.vad import LIVE, VadModel
 
 # As long as the chunks that the observer takes from a LiveKit track.
 CHUNK_SAMPLES = 64 * SAMPLE_RATE_HZ // 1000
+# Without a pace nobody waits for a recogniser: only one that hangs is given up.
+_UNPACED_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +156,7 @@ class Replay:
             on_lost=self._note_lost,
             on_worked=virtual.worked,
             may_guess=may_guess or (lambda: True),
+            again_timeout_s=AGAIN_TIMEOUT_S if may_guess is None else _UNPACED_TIMEOUT_S,
         )
 
     async def _note_lost(self, ear: Ear, span: Span, reason: str) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 from realtime.alerts import Alert, AlertSink
 from realtime.clock import Clock
 from rules.engine import Engine
+from rules.readings import Readings
 from rules.types import (
     CallEnded,
     Event,
@@ -64,6 +65,7 @@ class CallSession:
     ) -> None:
         self.room_sid = room_sid
         self._engine = engine
+        self._readings = Readings(engine)
         self._state = engine.start()
         self._clock = clock
         self._sinks = tuple(sinks)
@@ -117,6 +119,19 @@ class CallSession:
         if self._judges is not None and not self._judges(utterance):
             return ()
         return self._engine.feed(self._state, utterance).hits
+
+    @property
+    def weighs_readings(self) -> bool:
+        """Whether a rule asks for personal data, so that it matters how a number is read."""
+        return self._readings.are_weighed
+
+    def weigh(self, utterance: Utterance) -> float:
+        """How certain the personal data is that a final utterance would lead to, if it came next.
+
+        Returns:
+            In [0.0, 1.0]; 0.0 where there would be none.
+        """
+        return self._readings.weigh(self._state, utterance)
 
     async def advance(self, silent_until_s: float) -> None:
         """Let time go by.

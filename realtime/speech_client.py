@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.errors import RecognitionDropped, RecognitionError
-from realtime.recognition import Guesses
+from realtime.recognition import AsyncRecogniser, Guesses
 from realtime.speech_wire import decode_recognition, encode_samples, frame, read_frame
 from realtime.ticket import Ticket
 from speech.recogniser import Recognition
@@ -36,10 +36,14 @@ class SharedRecogniser:
     Args:
         executor: Asked once a connection where the speech process listens.
         method: The name under which it answers that.
+        has_second: Whether the process hears numbers once more when asked.
     """
 
-    def __init__(self, executor: InferenceExecutor, *, method: str) -> None:
+    def __init__(
+        self, executor: InferenceExecutor, *, method: str, has_second: bool = False
+    ) -> None:
         self.guesses = Guesses.SURE
+        self.second: AsyncRecogniser | None = _SecondEar(self) if has_second else None
         self._executor = executor
         self._method = method
         self._numbers = itertools.count(1)
@@ -50,6 +54,10 @@ class SharedRecogniser:
 
     async def transcribe(self, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
         """Recognise a piece of speech; see `AsyncRecogniser`."""
+        return await self.ask("hear", samples, ticket)
+
+    async def ask(self, kind: str, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
+        """Ask for the words of one ear: "hear" for the first one, "hear_again" for the second."""
         number = next(self._numbers)
         answer: asyncio.Future[Recognition] = asyncio.get_running_loop().create_future()
         try:
@@ -57,7 +65,7 @@ class SharedRecogniser:
                 writer = await self._connected()
                 self._waiting[number] = answer
                 head = {
-                    "id": number, "kind": "hear", "lane": ticket.lane, "final": ticket.is_final,
+                    "id": number, "kind": kind, "lane": ticket.lane, "final": ticket.is_final,
                 }  # fmt: skip
                 ticket.on_settled = lambda: self._send({"id": number, "kind": "settle"})
                 writer.write(frame(head, encode_samples(samples)))
@@ -119,3 +127,16 @@ class SharedRecogniser:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(RecognitionError("the speech process went away"))
+
+
+class _SecondEar:
+    """The second ear of the speech process, as a recogniser of its own."""
+
+    def __init__(self, shared: SharedRecogniser) -> None:
+        self.guesses = Guesses.NONE
+        self.second: AsyncRecogniser | None = None
+        self._shared = shared
+
+    async def transcribe(self, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
+        """Hear a piece of speech once more; see `AsyncRecogniser`."""
+        return await self._shared.ask("hear_again", samples, ticket)

@@ -31,10 +31,14 @@ class SpeechServer:
 
     Args:
         recogniser: Shared by all rooms.
+        second: Hears once more what holds a number that is not whole; None = nobody does.
     """
 
-    def __init__(self, recogniser: ThreadRecogniser) -> None:
+    def __init__(
+        self, recogniser: ThreadRecogniser, second: ThreadRecogniser | None = None
+    ) -> None:
         self._recogniser = recogniser
+        self._second = second
         self._rooms = itertools.count(1)
 
     async def serve(self, path: Path) -> asyncio.Server:
@@ -57,8 +61,9 @@ class SpeechServer:
                 else:
                     ticket = Ticket(lane=str(head["lane"]), is_final=bool(head["final"]))
                     tickets[number] = ticket
+                    ear = self._ear(head["kind"])
                     task = asyncio.create_task(
-                        self._answer(writer, number, ticket, body, room), name="speech-answer"
+                        self._answer(writer, number, ticket, body, room, ear), name="speech-answer"
                     )
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
@@ -75,11 +80,24 @@ class SpeechServer:
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
+    def _ear(self, kind: str) -> ThreadRecogniser:
+        if kind == "hear":
+            return self._recogniser
+        if kind == "hear_again" and self._second is not None:
+            return self._second
+        raise ValueError("a request for an ear that is not here")
+
     async def _answer(
-        self, writer: asyncio.StreamWriter, number: int, ticket: Ticket, body: bytes, room: str
+        self,
+        writer: asyncio.StreamWriter,
+        number: int,
+        ticket: Ticket,
+        body: bytes,
+        room: str,
+        ear: ThreadRecogniser,
     ) -> None:
         try:
-            heard = await self._recogniser.transcribe(decode_samples(body), ticket, room)
+            heard = await ear.transcribe(decode_samples(body), ticket, room)
         except RecognitionDropped:
             answer = frame({"id": number, "kind": "dropped"})
         except RecognitionError:
@@ -99,10 +117,13 @@ class SpeechThread:
 
     Args:
         recogniser: Shared by all rooms.
+        second: As for `SpeechServer`.
     """
 
-    def __init__(self, recogniser: ThreadRecogniser) -> None:
-        self._server = SpeechServer(recogniser)
+    def __init__(
+        self, recogniser: ThreadRecogniser, second: ThreadRecogniser | None = None
+    ) -> None:
+        self._server = SpeechServer(recogniser, second)
         # Made for this user alone (0700): what is said in the rooms goes through it.
         self._folder = tempfile.TemporaryDirectory(prefix="earmark-speech-")
         self.path = Path(self._folder.name) / "socket"

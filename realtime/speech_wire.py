@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,17 +57,30 @@ def decode_samples(data: bytes) -> NDArray[np.float32]:
 
 def encode_recognition(heard: Recognition) -> bytes:
     """Words on their way back from the speech process."""
-    words = [(w.text, w.start_s, w.end_s, w.confidence) for w in heard.words]
-    return json.dumps({"words": words, "looped_from_s": heard.looped_from_s}).encode()
+    head = {
+        "words": _plain(heard.words),
+        "looped_from_s": heard.looped_from_s,
+        "others": [_plain(words) for words in heard.others],
+    }
+    return json.dumps(head).encode()
 
 
 def decode_recognition(data: bytes) -> Recognition:
     """What `encode_recognition` made."""
     heard = json.loads(data)
     return Recognition(
-        words=tuple(
-            RecognisedWord(text=text, start_s=start_s, end_s=end_s, confidence=confidence)
-            for text, start_s, end_s, confidence in heard["words"]
-        ),
+        words=_words(heard["words"]),
         looped_from_s=heard["looped_from_s"],
+        others=tuple(_words(words) for words in heard["others"]),
+    )
+
+
+def _plain(words: Iterable[RecognisedWord]) -> list[tuple[str, float, float, float | None]]:
+    return [(word.text, word.start_s, word.end_s, word.confidence) for word in words]
+
+
+def _words(plain: Iterable[tuple[str, float, float, float | None]]) -> tuple[RecognisedWord, ...]:
+    return tuple(
+        RecognisedWord(text=text, start_s=start_s, end_s=end_s, confidence=confidence)
+        for text, start_s, end_s, confidence in plain
     )

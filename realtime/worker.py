@@ -19,7 +19,7 @@ from realtime.errors import SpeechProcessError
 from realtime.gathering import Gatherer
 from realtime.guard import Guard
 from realtime.identity import AGENT_NAME, observer_identity
-from realtime.inference import MODELS_DIR_VARIABLE, register_runner
+from realtime.inference import MODELS_DIR_VARIABLE, SECOND_EAR_VARIABLE, register_runner
 from realtime.job import leave_room, observe_room, prewarm
 from realtime.language_process import register_language
 from realtime.live_recogniser import BUILT_IN
@@ -43,6 +43,7 @@ def build_server(config: ObserverConfig) -> AgentServer:
     """A worker that joins rooms hidden, hears all audio, and can publish no media."""
     if config.live_stt == BUILT_IN:
         os.environ[MODELS_DIR_VARIABLE] = str(config.models_dir)
+        os.environ[SECOND_EAR_VARIABLE] = "1" if config.second_ear else ""
         register_runner()
     if config.records.enabled:
         register_language()

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from rules.compiled import Compiled
 from rules.conditions import DigitsCondition, EntityCondition, SimilarCondition
 from rules.hits import Provisional, confirmed
-from rules.rulebook import Rulebook, RuleStatus
+from rules.rulebook import Rule, Rulebook, RuleStatus
 from rules.similarity import Embedder
 from rules.state import State
 from rules.trace import Trace
@@ -87,6 +87,11 @@ class Engine:
             if isinstance(node.condition, EntityCondition | DigitsCondition | SimilarCondition)
             or (node.watcher and node.watcher.on_words)
         }
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that run."""
+        return self._compiled.plan.rules
 
     def start(self) -> State:
         """The state of a call in which nothing has happened yet."""

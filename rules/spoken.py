@@ -79,6 +79,8 @@ _ORDINALS = frozenset({"last", "first", "next", "final", "ending", "other"})
 LEADS = _ORDINALS | {"scratch"}  # words that change what the next one means
 _PIECE = re.compile(r"[0-9]+|[^\W0-9_]+(?:['\u2019][^\W0-9_]+)*")
 _PLURAL_DIGIT = re.compile(r"\W*([0-9])['\u2019]?s\W*")
+# A recogniser's "M-212-09" for "um, two one two, oh nine".
+_HESITANT = re.compile(r"[Mm]-(?=[0-9](?:[\W0-9IilOo])*$)")
 _LOOKALIKE = re.compile(r"[0-9IilOo\W_]+")
 _LOOKALIKES = str.maketrans("IilOo", "11100")
 _NOT_AN_ID = re.compile(r"[$€£¥%@+°=]|[0-9]:[0-9]")
@@ -129,6 +131,9 @@ def _split(text: str, before: str) -> tuple[Piece, ...]:
     plural = _PLURAL_DIGIT.fullmatch(text)
     if plural:
         return (Piece(Kind.PLURAL, plural.group(1), plural.start(1), plural.end(1)),)
+    hesitation = _HESITANT.match(text)
+    if hesitation:
+        return _behind(hesitation.group(), text)
     n_digits = sum(char in "0123456789" for char in text)
     if n_digits and _NOT_AN_ID.search(text):
         return whole
@@ -167,6 +172,18 @@ def _split(text: str, before: str) -> tuple[Piece, ...]:
             )
         )
     return tuple(pieces)
+
+
+def _behind(hesitation: str, text: str) -> tuple[Piece, ...]:
+    """The pieces of a text behind a hesitation that was written on to it."""
+    n = len(hesitation)
+    return (
+        Piece(Kind.FILLER, "", 0, 1),
+        *(
+            piece._replace(start_chars=piece.start_chars + n, end_chars=piece.end_chars + n)
+            for piece in _split(text[n:], "")
+        ),
+    )
 
 
 def _plain(word: str, text: str, before: str) -> Piece:
@@ -440,6 +457,9 @@ class _Reader:
 
     def _homophone(self, i: int, token: Token) -> None:
         if self._n < 2:
+            return
+        if i + 1 < len(self._tokens) and self._tokens[i + 1].kind is Kind.PLURAL:
+            self._unit(i, token)  # "for ones": four of them
             return
         digit_follows = self._last_starter > i
         self._cut = True

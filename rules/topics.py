@@ -94,7 +94,7 @@ emergency contact number""",
         Topic.NINO: """national insurance|national insurance number|ni number|n i number|nino
         national insurance no""",
         Topic.SORT_CODE: "sort code|sortcode|sort codes",
-        Topic.AADHAAR: """aadhaar|aadhaar number|aadhar|aadhar number|adhar|adhar number
+        Topic.AADHAAR: """aadhaar|aadhaar number|aadhar|aadhar number|adhar|adhar number|adar
         aadhaar card|aadhar card|aadhaar card number|aadhar card number|adhaar|adhaar number""",
         Topic.PAN: "pan|pan number|pan card|pan card number|p a n|permanent account number",
         Topic.NIF: """nif|dni|nie|n i f|d n i|n i e|nif number|dni number|nie number

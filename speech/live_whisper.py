@@ -8,6 +8,7 @@ docs/architecture.md, "The fast path").
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,8 +103,7 @@ class LiveWhisper:
             RecogniserError: the engine failed, or a piece is too long for one window.
         """
         durations_s = [len(piece) / SAMPLE_RATE_HZ for piece in pieces]
-        if any(duration_s > _MAX_FRAMES / _FRAMES_PER_S for duration_s in durations_s):
-            raise RecogniserError(f"{self.name} hears at most thirty seconds at a time")
+        self._check_lengths(durations_s)
         heard = [Recognition(words=()) for _ in pieces]
         long_enough = [i for i, s in enumerate(durations_s) if s >= SHORTEST_WORD_S]
         if not long_enough:
@@ -119,50 +119,108 @@ class LiveWhisper:
             heard[i] = without_loops([words], durations_s[i])
         return tuple(heard)
 
+    def readings(
+        self, samples: NDArray[np.float32], prompt: str, n_most: int
+    ) -> tuple[Recognition, ...]:
+        """Read one piece of speech in several ways.
+
+        Args:
+            samples: As a piece of `recognise`.
+            prompt: Text that the piece is read under, for all readings but the first.
+            n_most: How many readings under the prompt.
+
+        Returns:
+            The plain reading first, and then those under the prompt, the likeliest first; those
+            that differ only in how they are written are left out.
+
+        Raises:
+            RecogniserError: the engine failed, or the piece is too long for one window.
+        """
+        duration_s = len(samples) / SAMPLE_RATE_HZ
+        self._check_lengths([duration_s])
+        try:
+            spectra, encoded = self._encoded([samples], duration_s)
+            plain = self._generated(encoded, self._prompt, duration_s)[0]
+            context = self._tokenizer.encode(" " + prompt)
+            before = self._model.get_prompt(self._tokenizer, context, without_timestamps=True)
+            prompted = self._generated(encoded, before, duration_s, n_hypotheses=n_most)[0]
+            kept = [self._kept(plain, duration_s)]
+            kept += [self._kept(prompted, duration_s, i) for i in range(n_most)]
+            # To find the words' times costs about as much as to read them.
+            distinct = {_as_read(self._tokenizer.decode(tokens)): tokens for tokens in kept[::-1]}
+            ordered = [tokens for tokens in kept if any(tokens is d for d in distinct.values())]
+            read = [self._aligned([tokens], encoded, spectra)[0] for tokens in ordered]
+        except (RuntimeError, ValueError, IndexError) as exc:
+            raise RecogniserError(f"{self.name} failed ({type(exc).__name__})") from None
+        return tuple(without_loops([words], duration_s) for words in read)
+
     def close(self) -> None:
         """Let go of the weights."""
         self._model = None
 
+    def _check_lengths(self, durations_s: Sequence[float]) -> None:
+        if any(duration_s > _MAX_FRAMES / _FRAMES_PER_S for duration_s in durations_s):
+            raise RecogniserError(f"{self.name} hears at most thirty seconds at a time")
+
     def _written(
         self, pieces: Sequence[NDArray[np.float32]], durations_s: Sequence[float]
     ) -> list[list[_Written]]:
+        spectra, encoded = self._encoded(pieces, max(durations_s))
+        results = self._generated(encoded, self._prompt, max(durations_s))
+        tokens = [
+            self._kept(result, duration_s)
+            for result, duration_s in zip(results, durations_s, strict=True)
+        ]
+        return self._aligned(tokens, encoded, spectra)
+
+    def _encoded(self, pieces: Sequence[NDArray[np.float32]], longest_s: float) -> tuple[Any, Any]:
+        """The spectra of pieces, and what the encoder makes of them."""
         from faster_whisper.audio import pad_or_trim
 
-        model, tokenizer, options = self._model, self._tokenizer, self._options
         # As faster-whisper does it, the spectrogram is padded and not the sound.
-        spectra = [model.feature_extractor(piece)[..., :-1] for piece in pieces]
-        n_frames = self._window.n_frames(max(durations_s))
-        encoded = model.encode(np.stack([pad_or_trim(s, n_frames) for s in spectra]))
-        results = model.model.generate(
+        spectra = [self._model.feature_extractor(piece)[..., :-1] for piece in pieces]
+        n_frames = self._window.n_frames(longest_s)
+        return spectra, self._model.encode(np.stack([pad_or_trim(s, n_frames) for s in spectra]))
+
+    def _generated(
+        self, encoded: Any, prompt: Sequence[int], longest_s: float, *, n_hypotheses: int = 1
+    ) -> Any:
+        return self._model.model.generate(
             encoded,
-            [self._prompt] * len(pieces),
-            beam_size=options.beam_size,
-            max_length=len(self._prompt) + max_new_tokens(max(durations_s)),
+            [prompt] * encoded.shape[0],
+            beam_size=max(self._options.beam_size, n_hypotheses),
+            num_hypotheses=n_hypotheses,
+            max_length=len(prompt) + max_new_tokens(longest_s),
             suppress_blank=True,
             suppress_tokens=self._suppressed,
             return_scores=True,
             return_no_speech_prob=True,
         )
-        tokens = [
-            self._kept(result, duration_s)
-            for result, duration_s in zip(results, durations_s, strict=True)
-        ]
-        alignments = model.find_alignment(
-            tokenizer, tokens, encoded, [spectrum.shape[-1] for spectrum in spectra]
+
+    def _aligned(
+        self, tokens: Sequence[Sequence[int]], encoded: Any, spectra: Any
+    ) -> list[list[_Written]]:
+        alignments = self._model.find_alignment(
+            self._tokenizer, tokens, encoded, [spectrum.shape[-1] for spectrum in spectra]
         )
         return [[_Written.of(word) for word in merged(words)] for words in alignments]
 
-    def _kept(self, result: Any, duration_s: float) -> list[int]:
-        """The tokens of a piece, none where the decoder itself takes it for no speech."""
-        tokens = [t for t in result.sequences_ids[0] if t < self._tokenizer.eot]
-        n_scored = len(result.sequences_ids[0])
-        log_prob = result.scores[0] * n_scored / (n_scored + 1)
+    def _kept(self, result: Any, duration_s: float, i: int = 0) -> list[int]:
+        """The tokens of a reading, none where the decoder itself takes it for no speech."""
+        tokens = [t for t in result.sequences_ids[i] if t < self._tokenizer.eot]
+        n_scored = len(result.sequences_ids[i])
+        log_prob = result.scores[i] * n_scored / (n_scored + 1)
         if (
             result.no_speech_prob > self._options.no_speech_threshold
             and log_prob < self._options.log_prob_threshold
         ):
             return []
         return tokens[: max_new_tokens(duration_s)]
+
+
+def _as_read(text: str) -> str:
+    """What of a text could be heard."""
+    return re.sub(r"[\W_]+", "", text.casefold())
 
 
 @dataclass(frozen=True, slots=True)

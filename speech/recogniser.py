@@ -35,6 +35,8 @@ class Recognition:
     words: tuple[RecognisedWord, ...] = field(repr=False)
     # Where the recogniser began to go round in circles: nothing was understood from there on.
     looped_from_s: float | None = None
+    # The same sound read otherwise, the likeliest reading first; only who asks for it gets any.
+    others: tuple[tuple[RecognisedWord, ...], ...] = field(default=(), repr=False)
 
 
 class Recogniser(Protocol):

@@ -85,7 +85,7 @@ def _observe(
     from realtime.live_recogniser import BUILT_IN
     from realtime.observer_config import ObserverConfig
     from realtime.plugins import load_plugin
-    from realtime.recognition import LIVE_MODEL_ID
+    from realtime.recognition import LIVE_MODEL_ID, SECOND_MODEL_ID
     from realtime.worker import ObserverWorker
     from speech.models import find_model
 
@@ -109,6 +109,7 @@ def _observe(
         egress=egress_options(settings),
         max_rooms=settings.max_rooms,
         live_stt=settings.live_stt,
+        second_ear=settings.second_ear,
         http_host=host,
         http_port=port,
         metrics_dir=metrics_dir,
@@ -125,6 +126,8 @@ def _observe(
         find_model("silero-vad", config.models_dir)
         if config.live_stt == BUILT_IN:
             find_model(LIVE_MODEL_ID, config.models_dir)
+            if config.second_ear:
+                find_model(SECOND_MODEL_ID, config.models_dir)
         else:
             load_plugin(config.live_stt)
         config.embedder(rulebook)

@@ -151,7 +151,9 @@ def command(
     async def play() -> Replay:
         loading.start()
         try:
-            async with open_recogniser(settings.live_stt, settings.models_dir) as recogniser:
+            async with open_recogniser(
+                settings.live_stt, settings.models_dir, second_ear=settings.second_ear
+            ) as recogniser:
                 loading.stop()
                 replay = Replay(
                     voices=voices,

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from realtime.alerts import Alert  # noqa: E402 - the path comes first
-from realtime.recognition import LIVE_MODEL_ID, ThreadRecogniser  # noqa: E402
+from realtime.recognition import LIVE_MODEL_ID, ThreadRecogniser, load_second_ear  # noqa: E402
 from realtime.replay import Replay, Voice  # noqa: E402
 from rules.engine import Engine  # noqa: E402
 from rules.loader import load_rulebook  # noqa: E402
@@ -108,10 +108,12 @@ class Alerts:
         }
 
 
-def live(rulebook: Rulebook) -> Callable[[Samples], set[str]]:
-    """The live path."""
+def live(rulebook: Rulebook, *, second_ear: bool) -> Callable[[Samples], set[str]]:
+    """The live path, with its second ear or without."""
     vad = VadModel(find_model("silero-vad", MODELS))
     whisper = LiveWhisper(find_model(LIVE_MODEL_ID, MODELS), LIVE, name=LIVE_MODEL_ID)
+
+    second = ThreadRecogniser(load_second_ear(MODELS), max_batch=1) if second_ear else None
 
     def heard(samples: Samples) -> set[str]:
         alerts = Alerts()
@@ -119,7 +121,7 @@ def live(rulebook: Rulebook) -> Callable[[Samples], set[str]]:
             voices=[Voice(speaker="a", samples=samples)],
             rulebook=rulebook,
             vad=vad,
-            recogniser=ThreadRecogniser(whisper),
+            recogniser=ThreadRecogniser(whisper, second=second),
             sinks=[alerts],
         )
         asyncio.run(replay.run(speed_ratio=None))
@@ -175,7 +177,8 @@ def main() -> None:
         for texts in lines(engine, options.lines)
     ]
     print(f"voices: {options.voice}, {', '.join(voices)}")
-    report("replay (tiny.en)", live(rulebook), *said, engine=engine)
+    report("replay", live(rulebook, second_ear=True), *said, engine=engine)
+    report("replay without a second ear", live(rulebook, second_ear=False), *said, engine=engine)
     report("base, whole line", second(engine, None), *said, engine=engine)
     report("base with a prompt of digits", second(engine, PROMPT), *said, engine=engine)
 

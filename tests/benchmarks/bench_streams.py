@@ -48,6 +48,7 @@ class Nothing:
     """A recogniser that hears nothing, at once."""
 
     guesses = Guesses.SURE
+    second = None
 
     async def transcribe(self, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
         """No words."""

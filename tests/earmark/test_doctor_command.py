@@ -20,7 +20,8 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.s3 import S3Server
 
 EDGES = [
-    "room", "speech detection", "live speech to text", "audit transcription",
+    "room", "speech detection", "live speech to text", "second ear for numbers",
+    "audit transcription",
     "sentence similarity", "diarization", "watch", "recorder", "objects", "database", "executor",
     "rules", "signing secret", "alert targets", "records", "analyst",
 ]  # fmt: skip
@@ -73,7 +74,7 @@ def test_without_settings(doctor: Doctor, tmp_path: Path) -> None:
     assert code == 0
     assert list(edges) == EDGES
     assert {name for name, edge in edges.items() if edge["state"] == "ok"} == {
-        "speech detection", "live speech to text", "audit transcription",
+        "speech detection", "live speech to text", "second ear for numbers", "audit transcription",
     }  # fmt: skip
     assert {edge["state"] for edge in edges.values()} == {"ok", "default"}
     assert edges["database"]["uses"].endswith("earmark-data/earmark.db (would be created)")
@@ -123,9 +124,17 @@ def test_plugin_in_the_recognisers_place(doctor: Doctor) -> None:
     code, edges = doctor.edges(EARMARK_LIVE_STT="tests.realtime.scripted_stt:WholeStt")
     assert code == 0
     assert "scripted_stt.WholeStt" in edges["live speech to text"]["uses"]
+    assert edges["second ear for numbers"]["state"] == "default"
     code, edges = doctor.edges(EARMARK_LIVE_STT="no_such_stt")
     assert code == 3
     assert "livekit-plugins-no-such-stt" in edges["live speech to text"]["mend"]
+
+
+def test_second_ear_turned_off(doctor: Doctor) -> None:
+    """Without it no larger weights are needed, and the doctor says what that means."""
+    _, edges = doctor.edges(EARMARK_SECOND_EAR="false")
+    assert edges["second ear for numbers"]["state"] == "default"
+    assert "stay as they were heard" in edges["second ear for numbers"]["uses"]
 
 
 def test_library_that_cannot_be_loaded(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,7 @@ class PlannedRecogniser:
     """Understands every piece of speech as the phrase."""
 
     guesses = Guesses.NONE
+    second = None
 
     async def transcribe(self, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
         """The phrase, from the beginning of the piece to its end."""

@@ -13,7 +13,7 @@ from realtime.clock import VirtualClock
 from realtime.ear import Ear
 from realtime.errors import RecognitionDropped, RecognitionError
 from realtime.listener import Listener
-from realtime.recognition import Guesses
+from realtime.recognition import AsyncRecogniser, Guesses
 from realtime.session import CallSession
 from realtime.ticket import Ticket
 from rules.engine import Engine
@@ -34,6 +34,7 @@ class TimedWords:
     """Writes a word for each half second it hears, and invents one more at the end of a guess."""
 
     guesses: Guesses = Guesses.SURE
+    second: AsyncRecogniser | None = None
     asked: list[tuple[int, bool]] = field(default_factory=list)  # length, whether it was final
     drops: bool = False  # gives up what is whole
     fails_on_guesses: type[RecognitionError] | None = None

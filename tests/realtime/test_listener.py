@@ -30,6 +30,7 @@ class ScriptedRecogniser:
     """Gives one word a piece of speech: its own number. May wait or fail by plan."""
 
     guesses = Guesses.NONE
+    second = None
 
     def __init__(
         self, *, gate: asyncio.Event | None = None, fails_on: frozenset[int] = frozenset()
