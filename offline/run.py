@@ -197,15 +197,18 @@ class Run:
         self._tell()
 
     def _lost(self, event: Lost) -> None:
+        now = datetime.now(UTC)
+        keys: tuple[str, ...] = ()
         with self._database.begin() as connection:
-            keys = audits.poison_of_owner(
-                connection, event.owner, error=event.code, now=datetime.now(UTC)
-            )
+            if event.is_fault:
+                keys = audits.poison_of_owner(connection, event.owner, error=event.code, now=now)
+            else:
+                audits.release_of_owner(connection, event.owner, error=event.code, now=now)
         sid = event.task.ref.room_sid
         if keys:
             self._counts["poisoned"] += 1
             self._watcher.poisoned(sid, event.code, is_new=True)
-        else:  # it died before it had claimed anything
+        else:  # it died before it had claimed anything, or for nothing that lies in the call
             self._failed(sid, CallError(code=event.code, message=None, exit_code=None))
         self._n_lost_in_a_row += 1
         if self._n_lost_in_a_row >= _MAX_LOST_IN_A_ROW:

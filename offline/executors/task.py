@@ -86,6 +86,7 @@ class Lost:
     task: Task
     owner: str  # the dead worker, as the ledger knows it
     code: str
+    is_fault: bool = True  # of the call; not where its whole machine went
 
 
 Event = Moved | Audited | Busy | Poisoned | Failed | Lost

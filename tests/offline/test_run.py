@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from offline.executors import CallError
 from offline.executors.pool import PoolExecutor
 from offline.find import Finder
 from offline.run import Run, Summary
-from storage import audits
 from storage.audits import AuditStatus
 from storage.database import Database
 from storage.findings import CoverageCode, findings_of
@@ -160,7 +159,7 @@ def test_a_call_that_kills_its_worker_is_poison(place: Place, sound: bytes, quie
 def test_a_call_that_fails_again_and_again_is_poison(
     place: Place, sound: bytes, quiet: bytes
 ) -> None:
-    """A defect stops no other call, is told without what its error says, and is tried twice here."""
+    """A defect stops no other call, is told without what its error says, and is tried twice."""
     place.store({"RM_1": quiet, "RM_2": sound})
     script = ScriptedSource(quiet=FAIL)
     for attempt, status in ((1, AuditStatus.FAILED), (2, AuditStatus.POISONED)):
