@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
-from earmark.audit_options import Shard
+from earmark.audit_options import Chosen, Shard
 from earmark.audit_output import AuditOutput
 from earmark.audit_plan import AuditPlan
 from earmark.audit_screen import AuditScreen
@@ -20,6 +20,7 @@ from offline.find import CallRef, Finder, Refs
 from offline.run import Run, Summary
 from storage.database import Database
 from storage.nights import Night, NightOutcome, begin_night, end_night, missing_days
+from storage.objects import ObjectStore
 
 OnMoved = Callable[[int, Mapping[str, float]], None]
 
@@ -58,31 +59,73 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Nights:
-    """Which days a nightly run takes, and which it leaves out."""
+class Found:
+    """What there is to audit."""
 
-    days: tuple[date, ...]  # the last is yesterday
-    left_out: tuple[date, ...] = field(default=())  # too many to catch up with
+    batches: tuple[Batch, ...]
+    n_left_out: int = 0  # missed nights, too many to catch up with
 
 
-def nights_to_run(database: Database, now: datetime, *, catch_up: int) -> Nights:
-    """Yesterday, and the days before it that were missed; of many, the latest."""
+def find_batches(
+    chosen: Chosen, database: Database, objects: ObjectStore, screen: AuditScreen
+) -> Found:
+    """Find the calls that the options ask for, and tell of missed nights.
+
+    Raises:
+        NothingToAuditError: there is none, where a day or a time was named.
+    """
+    finder = Finder(database, objects)
+    shard = chosen.shard or Shard()
+    with screen.busy("Looking for recordings"):
+        if chosen.nightly:
+            days, left_out = nights_to_run(database, datetime.now(UTC), catch_up=chosen.catch_up)
+            batches = tuple(batch_of_day(finder, day, shard, screen) for day in days)
+            _tell_of_nights(days, left_out, screen)
+            return Found(batches=batches, n_left_out=len(left_out))
+        if chosen.day is not None:
+            batch = batch_of_day(finder, chosen.day, shard, screen)
+            if not batch.refs and chosen.shard is None and not screen.n_unreadable:
+                # It was asked after, and had nothing: that night is not missing.
+                with _noted(database, batch, uuid4().hex, shard) as counts:
+                    counts.append(Summary())
+                finder.refs_by_day(chosen.day)  # says so
+            return Found(batches=(batch,))
+        assert chosen.since is not None  # noqa: S101 - narrows for the type checker
+        refs = _refs_in(finder.refs_since(chosen.since, chosen.until), shard, screen)
+        return Found(batches=(Batch(day=None, refs=refs),))
+
+
+def nights_to_run(
+    database: Database, now: datetime, *, catch_up: int
+) -> tuple[tuple[date, ...], tuple[date, ...]]:
+    """Yesterday and the missed days before it, of many the latest; and those that are left out."""
     yesterday = now.astimezone(UTC).date() - timedelta(days=1)
     with database.begin(read_only=True) as connection:
         missed = [day for day in missing_days(connection, now=now) if day < yesterday]
     n_left_out = max(0, len(missed) - catch_up)
-    return Nights(days=(*missed[n_left_out:], yesterday), left_out=tuple(missed[:n_left_out]))
+    return (*missed[n_left_out:], yesterday), tuple(missed[:n_left_out])
+
+
+def _tell_of_nights(days: Sequence[date], left_out: Sequence[date], screen: AuditScreen) -> None:
+    *missed, _ = days
+    if missed:
+        screen.warn(f"Missed nights, audited now: {', '.join(map(str, missed))}.")
+    if left_out:
+        screen.warn(
+            f"Missed nights, too many to catch up with: {', '.join(map(str, left_out))}. "
+            "`earmark audit --date DAY` does one, --catch-up takes more."
+        )
 
 
 def batch_of_day(finder: Finder, day: date, shard: Shard, screen: AuditScreen) -> Batch:
     """The calls of a day; none is an answer too."""
     try:
-        return Batch(day=day, refs=refs_in(finder.refs_by_day(day), shard, screen))
+        return Batch(day=day, refs=_refs_in(finder.refs_by_day(day), shard, screen))
     except NothingToAuditError:
         return Batch(day=day, refs=())
 
 
-def refs_in(found: Refs, shard: Shard, screen: AuditScreen) -> tuple[CallRef, ...]:
+def _refs_in(found: Refs, shard: Shard, screen: AuditScreen) -> tuple[CallRef, ...]:
     """The calls of one shard; what belongs to no call is told of by the first."""
     if shard.index == 0:
         for key in found.unreadable:

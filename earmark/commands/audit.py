@@ -23,7 +23,6 @@ from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, rule_paths
 
 if TYPE_CHECKING:
     from earmark.audit_plan import AuditPlan
-    from earmark.audit_runs import Batch, Nights
     from offline.call import Call
     from offline.run import Summary
     from storage.objects import ObjectStore
@@ -220,31 +219,14 @@ def _audit_many(
     output: AuditOutput,
 ) -> int:
     """Audit calls by their time, many at once."""
-    from earmark.audit_runs import Batch, Workers, batch_of_day, nights_to_run, refs_in, run_batches
-    from offline.find import Finder
+    from earmark.audit_runs import Workers, find_batches, run_batches
     from storage.database import open_database
 
     shard = chosen.shard or Shard()
     objects.check()  # before minutes of work, not after
     database = open_database(plan.database_url)
     try:
-        finder = Finder(database, objects)
-        batches: Sequence[Batch]
-        n_missed = 0
-        with screen.busy("Looking for recordings"):
-            if chosen.nightly:
-                nights = nights_to_run(database, datetime.now(UTC), catch_up=chosen.catch_up)
-                batches = [batch_of_day(finder, day, shard, screen) for day in nights.days]
-                n_missed = len(nights.left_out)
-            elif chosen.day is not None:
-                found = finder.refs_by_day(chosen.day)
-                batches = [Batch(day=chosen.day, refs=refs_in(found, shard, screen))]
-            else:
-                assert chosen.since is not None  # noqa: S101 - narrows for the type checker
-                found = finder.refs_since(chosen.since, chosen.until)
-                batches = [Batch(day=None, refs=refs_in(found, shard, screen))]
-        if chosen.nightly:
-            _tell_of_nights(nights, screen)
+        found = find_batches(chosen, database, objects, screen)
         workers = Workers(
             engine=chosen.engine,
             address=chosen.address,
@@ -252,23 +234,12 @@ def _audit_many(
             n_threads=chosen.threads,
         )
         summary = run_batches(
-            plan, workers, batches, database, shard=shard, screen=screen, output=output
+            plan, workers, found.batches, database, shard=shard, screen=screen, output=output
         )
     finally:
         database.close()
     output.show_summary(summary)
-    return _exit_code(chosen, summary, n_unchecked=screen.n_unreadable + n_missed)
-
-
-def _tell_of_nights(nights: Nights, screen: AuditScreen) -> None:
-    *missed, _ = nights.days
-    if missed:
-        screen.warn(f"Missed nights, audited now: {', '.join(map(str, missed))}.")
-    if nights.left_out:
-        screen.warn(
-            f"Missed nights, too many to catch up with: {', '.join(map(str, nights.left_out))}. "
-            "`earmark audit --date DAY` does one, --catch-up takes more."
-        )
+    return _exit_code(chosen, summary, n_unchecked=screen.n_unreadable + found.n_left_out)
 
 
 def _exit_code(chosen: Chosen, summary: Summary, *, n_unchecked: int) -> int:
