@@ -22,6 +22,7 @@ from tests.servers.s3 import S3Server
 EDGES = [
     "room", "speech detection", "live speech to text", "audit transcription",
     "sentence similarity", "diarization", "watch", "recorder", "objects", "database", "executor",
+    "nightly audit",
     "rules", "signing secret", "alert targets", "records", "analyst",
 ]  # fmt: skip
 GOOD_SECRET = "whsec_aHVzaGh1c2hodXNoaHVzaGh1c2hodXNo"
