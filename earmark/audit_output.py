@@ -11,9 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from rules.types import Severity
+
 if TYPE_CHECKING:
     from offline.audit import Outcome
     from offline.report import Report
+    from offline.run import Summary
     from storage.objects import ObjectStore
 
 
@@ -25,13 +28,56 @@ class AuditOutput:
         self._as_json = as_json
         self._show_text = show_text
 
+    @property
+    def shows_text(self) -> bool:
+        """Whether it prints what was really said."""
+        return self._show_text
+
     def show(self, outcome: Outcome) -> None:
         """Print one audit."""
         if self._as_json:
             for line in self._lines(outcome):
-                click.echo(json.dumps(line))
+                self._echo(line)
         else:
             self._print(outcome)
+
+    def show_not_audited(self, room_sid: str, code: str) -> None:
+        """Print that a call has no report, which is a finding of its own.
+
+        Args:
+            room_sid: The call.
+            code: Why.
+        """
+        if self._as_json:
+            finding = {"kind": "coverage", "code": "not_audited", "detail": code}
+            times = {"speaker": None, "start_s": None, "end_s": None}
+            message = "This call was not audited."
+            self._echo(
+                {"type": "finding", **finding, "room_sid": room_sid, **times, "message": message,
+                 "harmless": False}
+            )  # fmt: skip
+
+    def show_summary(self, summary: Summary) -> None:
+        """Print what a run over many calls came to."""
+        if self._as_json:
+            self._echo({"type": "summary", **summary.counts()})
+            return
+        found = ", ".join(
+            f"{summary.findings[severity]} {severity.value}"
+            for severity in reversed(Severity)
+            if summary.findings.get(severity)
+        )
+        parts = [
+            f"{summary.n_calls} calls in {shown_length(summary.elapsed_s)}:",
+            f"{summary.n_audited} audited, {summary.n_already_done} already done,",
+            f"{summary.n_failed} failed, {summary.n_poisoned} left alone,",
+            f"{summary.n_busy} with another run." if summary.n_busy else "none with another run.",
+            f"Findings: {found or 'none'}; {summary.n_incomplete} calls not wholly checked.",
+        ]
+        Console(highlight=False).print(" ".join(parts), markup=False, soft_wrap=True)
+
+    def _echo(self, line: dict[str, object]) -> None:
+        click.echo(json.dumps(line))
 
     def _lines(self, outcome: Outcome) -> Iterator[dict[str, object]]:
         report = outcome.report
@@ -124,3 +170,10 @@ class AuditOutput:
         console.print(
             f"Report: {self._objects.url(outcome.html_key)}", markup=False, soft_wrap=True
         )
+
+
+def shown_length(elapsed_s: float) -> str:
+    """A length of time for a person."""
+    minutes, seconds = divmod(round(elapsed_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"

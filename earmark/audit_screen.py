@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
+from rich.text import Text
 
 if TYPE_CHECKING:
     from offline.audit import Progress
+
+# Calls take minutes, so the rate is one of the last quarter of an hour.
+_RATE_OVER_S = 900.0
+
+
+class _RateColumn(ProgressColumn):
+    """Calls done, of how many, and how many a minute."""
+
+    def render(self, task: Task) -> Text:
+        if task.total is None or "n_done" not in task.fields:
+            return Text()
+        text = f"{task.fields['n_done']}/{task.total:.0f} calls"
+        if task.speed:
+            text += f", {60 * task.speed:.1f} a minute"
+        return Text(text)
 
 
 class AuditScreen:
@@ -20,16 +44,24 @@ class AuditScreen:
     def __init__(self) -> None:
         self.n_unreadable = 0
         self._console = Console(stderr=True, highlight=False)
-        self._bars = Bars(
+        self._bars = self._make(
+            TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(), over_s=30.0
+        )
+        self._run_bars = self._make(
+            _RateColumn(), TimeRemainingColumn(elapsed_when_finished=True), over_s=_RATE_OVER_S
+        )
+        self._n_shown = 0
+
+    def _make(self, *columns: ProgressColumn, over_s: float) -> Bars:
+        return Bars(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
+            *columns,
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,
+            speed_estimate_period=over_s,
         )
-        self._n_shown = 0
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
@@ -39,7 +71,7 @@ class AuditScreen:
 
     @contextmanager
     def bar(self, label: str) -> Iterator[Callable[[Progress], None]]:
-        """Show how far an audit is."""
+        """Show how far the audit of one call is."""
         with self._task(label, 1.0) as task:
 
             def update(progress: Progress) -> None:
@@ -48,6 +80,19 @@ class AuditScreen:
                     completed=progress.done_ratio,
                     description=f"{label}: {progress.stage} recording {progress.source_number} "
                     f"of {progress.n_sources}",
+                )
+
+            yield update
+
+    @contextmanager
+    def run_bar(self, n_calls: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+        """Show how far a run over many calls is, in one bar."""
+        with self._run_bars:
+            task = self._run_bars.add_task("Audit", total=n_calls, n_done=0)
+
+            def update(n_done: int, under_way: Mapping[str, float]) -> None:
+                self._run_bars.update(
+                    task, completed=n_done + sum(under_way.values()), n_done=n_done
                 )
 
             yield update

@@ -6,8 +6,7 @@ import asyncio
 import os
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +14,9 @@ from platform import python_version
 
 from pydantic import SecretStr
 
+from earmark.audit_look import look_at_executor, look_at_nights
 from earmark.cli import exit_code_of
+from earmark.look import Look, State
 from earmark.settings import Recorder, Settings
 from earmark.shown import shown_address
 from earmark.wiring import egress_options, livekit_access, rule_paths
@@ -34,29 +35,6 @@ _PACKAGES = (
 )
 
 
-class State(StrEnum):
-    """How an edge stands."""
-
-    OK = "ok"  # set up, and it works
-    DEFAULT = "default"  # not set up; the embedded way is used, or the edge is off
-    MISSING = "missing"  # needed, and not there
-    BROKEN = "broken"  # set up or found, and it cannot be used
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """How one edge was found. Safe to show: no secrets and no personal data."""
-
-    state: State
-    uses: str  # what would be used
-    mend: str = ""  # what to do about it; "" = nothing need be done
-
-    @property
-    def is_fine(self) -> bool:
-        """Whether nothing that is needed or set up fails here."""
-        return self.state in {State.OK, State.DEFAULT}
-
-
 def examine(settings: Settings) -> Mapping[str, Look]:
     """Look at every edge, one after the other; a look that fails is a result too."""
     checks: Mapping[str, Callable[[Settings], Look]] = {
@@ -71,7 +49,8 @@ def examine(settings: Settings) -> Mapping[str, Look]:
         "recorder": _recorder,
         "objects": _objects,
         "database": _database,
-        "executor": _executor,
+        "executor": look_at_executor,
+        "nightly audit": look_at_nights,
         "rules": _rules,
         "signing secret": _signing,
         "alert targets": _alert_targets,
@@ -291,14 +270,6 @@ def _database(settings: Settings) -> Look:
             )
         uses = where + (_would_be_made(path) or " (would be brought up to date)")
     return (_ok if settings.database_url else _default)(uses)
-
-
-def _executor(settings: Settings) -> Look:
-    n_cores = os.cpu_count() or 1
-    return _default(
-        f"this machine, {n_cores} processor cores: calls are audited in one process, one after "
-        "the other"
-    )
 
 
 def _rules(settings: Settings) -> Look:

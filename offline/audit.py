@@ -81,6 +81,7 @@ class Auditor:
         lease_s: How long a claim lasts without a sign of life.
         keep_transcripts_days: For how long what was really said is kept besides the masked report;
             None = not at all.
+        claims: How audits are claimed; None = as of a lone process, and `lease_s` counts.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Auditor:
         stages: StageStore | None = None,
         lease_s: float = LEASE_S,
         keep_transcripts_days: int | None = None,
+        claims: Claims | None = None,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -104,7 +106,7 @@ class Auditor:
         self._hearing = Hearing(objects, engines, mixes=mixes, aligner=aligner)
         self._embedder = embedder
         self._judge = Judge(rulebook, embedder)
-        self._claims = Claims(database, lease_s)
+        self._claims = claims or Claims(database, lease_s)
         self._outputs: tuple[Output, ...] = (Keeper(objects, keep_transcripts_days), *outputs)
         self._stages = ObjectStageStore(objects) if stages is None else stages
 
@@ -126,6 +128,7 @@ class Auditor:
 
         Raises:
             AuditBusyError: another process is at it and stays at it.
+            AuditPoisonedError: it has failed too often, or killed who was at it.
             StorageError: the object store or the database failed; a later run goes on.
             SpeechError: models are missing; a later run goes on.
         """

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import TypeVar
 
-from offline.errors import AuditBusyError
+from offline.errors import AuditBusyError, AuditPoisonedError
 from offline.fingerprint import repeated_key
 from storage import audits
 from storage.database import Database
@@ -25,6 +25,8 @@ _POLL_S = 0.5
 # than this, something else removes reports.
 _MAX_REPEATS = 1000
 
+_AWAY = 3  # the exit code of errors that say that a service or a model is missing
+
 Made = TypeVar("Made")
 
 
@@ -34,11 +36,29 @@ class Claims:
     Args:
         database: Open.
         lease_s: How long a claim lasts without a sign of life.
+        owner: Who claims, so that whoever looks after this process can speak for it when it is
+            dead.
+        max_faults: After so many faults of its own a call is poison and is left alone. None = it is
+            tried without end, by whoever asks again.
+        takes_poisoned: Take up poison as well, as if nothing had happened.
     """
 
-    def __init__(self, database: Database, lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self,
+        database: Database,
+        lease_s: float = LEASE_S,
+        *,
+        owner: str | None = None,
+        max_faults: int | None = None,
+        takes_poisoned: bool = False,
+    ) -> None:
         self._database = database
         self._lease_s = lease_s
+        self._owner = owner
+        self._max_faults = max_faults
+        self._takes_poisoned = takes_poisoned
+        # Of whoever else is at an audit: so long one waits for a sign that they are dead.
+        self.patience_s = 1.5 * lease_s
 
     def claim(
         self, key: str, room_sid: str, find_made: Callable[[], Made | None]
@@ -54,8 +74,9 @@ class Claims:
 
         Raises:
             AuditBusyError: another process is at it and stays at it.
+            AuditPoisonedError: it has failed too often, or killed who was at it.
         """
-        deadline_s = time.monotonic() + 1.5 * self._lease_s
+        deadline_s = time.monotonic() + self.patience_s
         repeat = 0
         while repeat < _MAX_REPEATS:
             with self._database.begin() as connection:
@@ -65,15 +86,20 @@ class Claims:
                     room_sid,
                     datetime.now(UTC),
                     self._lease_s,
+                    owner=self._owner,
+                    max_faults=self._max_faults,
+                    take_poisoned=self._takes_poisoned,
                 )
             if claim.outcome is audits.ClaimOutcome.CLAIMED:
                 return claim
+            if claim.outcome is audits.ClaimOutcome.POISONED:
+                raise AuditPoisonedError(room_sid, claim.code or "unknown")
             if claim.outcome is audits.ClaimOutcome.DONE:
                 made = find_made()
                 if made is not None:
                     return made
                 repeat += 1
-            elif time.monotonic() > deadline_s:
+            elif time.monotonic() >= deadline_s:
                 raise AuditBusyError(
                     f"call {room_sid}: another run is auditing it; try again when it is done"
                 )
@@ -121,7 +147,14 @@ class Claims:
                     attempt=claim.attempt,
                     error=type(error).__name__,
                     now=datetime.now(UTC),
+                    is_fault=_is_fault(error),
+                    max_faults=self._max_faults,
                 )
         except StorageError:
             # The lease runs out by itself, and the first error is the one to tell.
             log.warning("a failed audit could not be noted", extra={"audit_key": claim.audit_key})
+
+
+def _is_fault(error: BaseException) -> bool:
+    """Whether a failure lies in the call: not in a service that was away, nor in who stopped us."""
+    return isinstance(error, Exception) and getattr(error, "exit_code", None) != _AWAY

@@ -4,7 +4,9 @@ OfflineError                 exit 2: base of everything that `offline` raises on
 ├── NothingToAuditError      exit 2: no file, call or recording where one was asked for
 ├── SpeakerNamesError        exit 2: names of speakers that do not fit the audio
 ├── ReportFormatError        exit 2: bytes that are no report of a known version
-└── AuditBusyError           exit 3: another process is auditing this call right now
+├── AuditBusyError           exit 3: another process is auditing this call right now
+├── AuditPoisonedError       exit 1: this call failed too often, and is left alone
+└── RunError                 a run over many calls that cannot go on; exit code of its cause
 
 What cannot be heard or read of a single recording is no error but a finding of the report.
 """
@@ -36,3 +38,38 @@ class AuditBusyError(OfflineError):
     """Somebody else holds this audit; a later run will find it done."""
 
     exit_code = 3
+
+
+class AuditPoisonedError(OfflineError):
+    """A call that has failed too often, or killed who was at it; only who insists gets it."""
+
+    exit_code = 1
+
+    def __init__(self, room_sid: str, code: str) -> None:
+        super().__init__(
+            f"call {room_sid}: not audited, because earlier attempts ended badly ({code}); "
+            "`--retry-poisoned` takes it up again"
+        )
+        self.room_sid = room_sid
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[AuditPoisonedError], tuple[str, str]]:
+        """Survive the way between processes."""
+        return type(self), (self.room_sid, self.code)
+
+
+class RunError(OfflineError):
+    """What ends a run over many calls: workers that cannot begin, or die one after the other."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.code = exit_code
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """That of the cause."""
+        return self.code
+
+    def __reduce__(self) -> tuple[type[RunError], tuple[str, int]]:
+        """Survive the way between processes."""
+        return type(self), (str(self), self.code)

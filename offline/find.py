@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -12,23 +11,37 @@ from sqlalchemy import select
 from offline.call import UNKNOWN, Call, LiveSide, Member, Source
 from offline.clock import FILE_CLOCK, RecordingClock
 from offline.errors import NothingToAuditError
+from offline.listing import Listing, day_in, list_manifests, read_manifests
 from storage import calls as call_rows
 from storage.calls import calls_on, calls_since, get_call, participants_of
 from storage.database import Connection, Database
 from storage.egress_claims import claims_of
 from storage.egresses import Egress, egresses_of
-from storage.errors import ManifestError
 from storage.gaps import gaps_of
 from storage.hits import hits_of
-from storage.manifest import Recording, parse_manifest
+from storage.manifest import Recording
 from storage.objects import ObjectStore
 from storage.recordings import recordings_of
 from storage.tables import HITS
 
-RECORDINGS = "recordings/"
 # Egress may be told to name folders by the day of the recording: around midnight, not the call's.
 _DAY_SLACK = timedelta(days=1)
-_DATED = re.compile(r"recordings/(\d{4}-\d{2}-\d{2})/(?:([^/]+)/)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRef:
+    """Which call, and where its manifests lie. Ids and keys only, so that it may travel."""
+
+    room_sid: str
+    manifest_keys: tuple[str, ...]  # those that cannot be read, too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refs:
+    """What a search has brought up, not yet read in full."""
+
+    refs: tuple[CallRef, ...]  # by day and id
+    unreadable: tuple[str, ...] = field(repr=False)  # keys of manifests that belong to no call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +70,16 @@ class Finder:
         Raises:
             NothingToAuditError: neither a recording nor a row knows it.
         """
+        return self._read(*self._named(name))
+
+    def refs_by_name(self, name: str) -> Refs:
+        """The same, not yet read in full."""
+        return self._named(name)[0]
+
+    def _named(self, name: str) -> tuple[Refs, Listing]:
         with self._database.begin(read_only=True) as connection:
             row = get_call(connection, name)
-        listing = self._list(None)
+        listing = list_manifests(self._objects)
         sids = {name} if row else set()
         sids |= {r.room_sid for r in listing.recordings if name in (r.room_sid, r.room_name)}
         sids |= {sid for _, sid in listing.broken if sid == name}
@@ -73,7 +93,7 @@ class Finder:
                 f"no call and no recording with the id or room name {name!r} in "
                 f"{self._objects.describe()}; `earmark audit --date DAY` lists a day's calls"
             )
-        return self._calls(sids, listing, lambda call: True, orphans=False)
+        return self._refs(sids, listing, lambda started_at, day: True, orphans=False), listing
 
     def by_day(self, day: date) -> Calls:
         """All calls that began on a day of UTC.
@@ -81,81 +101,98 @@ class Finder:
         Raises:
             NothingToAuditError: there is none.
         """
-        with self._database.begin(read_only=True) as connection:
-            known = calls_on(connection, day)
-        listing = self._list(lambda dated: abs(dated - day) <= _DAY_SLACK)
-        sids = {call.room_sid for call in known} | {r.room_sid for r in listing.recordings}
-        sids |= {sid for _, sid in listing.broken if sid is not None}
-        found = self._calls(sids, listing, lambda call: call.day == day)
-        return self._some(found, f"no call and no recording of {day.isoformat()}")
+        return self._read(*self._of_day(day))
 
-    def since(self, since: datetime) -> Calls:
-        """All calls that began at a moment or later.
+    def refs_by_day(self, day: date) -> Refs:
+        """The same, not yet read in full."""
+        return self._of_day(day)[0]
+
+    def since(self, since: datetime, until: datetime | None = None) -> Calls:
+        """All calls that began at a moment or later, and before another where one is given.
 
         Raises:
             NothingToAuditError: there is none.
         """
+        return self._read(*self._between(since, until))
+
+    def refs_since(self, since: datetime, until: datetime | None = None) -> Refs:
+        """The same, not yet read in full."""
+        return self._between(since, until)[0]
+
+    def call(self, ref: CallRef) -> Call:
+        """All that is known of a call now.
+
+        Raises:
+            StorageError: the database or the object store cannot be reached.
+        """
+        listing = read_manifests(self._objects, ref.manifest_keys)
+        with self._database.begin(read_only=True) as connection:
+            return self._call(connection, ref.room_sid, listing)
+
+    def _of_day(self, day: date) -> tuple[Refs, Listing]:
+        with self._database.begin(read_only=True) as connection:
+            known = calls_on(connection, day)
+        listing = list_manifests(self._objects, lambda dated: abs(dated - day) <= _DAY_SLACK)
+        sids = {call.room_sid for call in known} | listing.room_sids
+        found = self._refs(sids, listing, lambda started_at, of_day: of_day == day)
+        return self._some(found, f"no call and no recording of {day.isoformat()}"), listing
+
+    def _between(self, since: datetime, until: datetime | None) -> tuple[Refs, Listing]:
         with self._database.begin(read_only=True) as connection:
             known = calls_since(connection, since)
-        listing = self._list(lambda dated: dated >= since.date() - _DAY_SLACK)
-        sids = {call.room_sid for call in known} | {r.room_sid for r in listing.recordings}
-        sids |= {sid for _, sid in listing.broken if sid is not None}
-        found = self._calls(
-            sids,
-            listing,
-            lambda call: (
-                call.started_at >= since
-                if call.started_at is not None
-                else call.day >= since.date()
-            ),
-        )
-        return self._some(found, f"no call and no recording since {since.isoformat()}")
 
-    def _some(self, found: Calls, message: str) -> Calls:
-        if not found.calls and not found.unreadable:
+        def is_wanted(started_at: datetime | None, day: date) -> bool:
+            if started_at is not None:
+                return started_at >= since and (until is None or started_at < until)
+            return day >= since.date() and (until is None or day <= until.date())
+
+        listing = list_manifests(self._objects, lambda dated: dated >= since.date() - _DAY_SLACK)
+        sids = {call.room_sid for call in known} | listing.room_sids
+        found = self._refs(sids, listing, is_wanted)
+        what = f"no call and no recording since {since.isoformat()}"
+        if until is not None:
+            what += f" and before {until.isoformat()}"
+        return self._some(found, what), listing
+
+    def _some(self, found: Refs, message: str) -> Refs:
+        if not found.refs and not found.unreadable:
             raise NothingToAuditError(
                 f"{message} in {self._objects.describe()}; days are those of UTC"
             )
         return found
 
-    def _list(self, wanted: Callable[[date], bool] | None) -> _Listing:
-        recordings: list[Recording] = []
-        broken: list[tuple[str, str | None]] = []
-        for found in self._objects.list(RECORDINGS):
-            if not found.key.endswith(".json"):
-                continue
-            dated = _DATED.match(found.key)
-            if dated and wanted is not None and not _is_wanted(dated[1], wanted):
-                continue
-            try:
-                recordings.append(
-                    parse_manifest(self._objects.get_bytes(found.key), manifest_key=found.key)
-                )
-            except ManifestError:
-                broken.append((found.key, dated[2] if dated else None))
-        return _Listing(recordings=tuple(recordings), broken=tuple(broken))
-
-    def _calls(
+    def _refs(
         self,
         sids: set[str],
-        listing: _Listing,
-        wanted: Callable[[Call], bool],
+        listing: Listing,
+        is_wanted: Callable[[datetime | None, date], bool],
         *,
         orphans: bool = True,
-    ) -> Calls:
+    ) -> Refs:
+        found: list[tuple[date, CallRef]] = []
         with self._database.begin(read_only=True) as connection:
-            found = [self._call(connection, sid, listing) for sid in sorted(sids)]
-        chosen = sorted((c for c in found if wanted(c)), key=lambda c: (c.day, c.room_sid))
+            for sid in sids:
+                recordings = _joined(listing.of(sid), recordings_of(connection, sid))
+                started_at = _call_start(get_call(connection, sid), recordings)
+                broken = listing.broken_of(sid)
+                day = started_at.date() if started_at else _day_of(broken)
+                if is_wanted(started_at, day):
+                    keys = (*listing.keys_of(sid), *broken)
+                    found.append((day, CallRef(room_sid=sid, manifest_keys=keys)))
         lost = tuple(key for key, sid in listing.broken if sid is None) if orphans else ()
-        return Calls(calls=tuple(chosen), unreadable=lost)
+        found.sort(key=lambda each: (each[0], each[1].room_sid))
+        return Refs(refs=tuple(ref for _, ref in found), unreadable=lost)
 
-    def _call(self, connection: Connection, sid: str, listing: _Listing) -> Call:
+    def _read(self, found: Refs, listing: Listing) -> Calls:
+        with self._database.begin(read_only=True) as connection:
+            calls = tuple(self._call(connection, ref.room_sid, listing) for ref in found.refs)
+        return Calls(calls=calls, unreadable=found.unreadable)
+
+    def _call(self, connection: Connection, sid: str, listing: Listing) -> Call:
         row = get_call(connection, sid)
-        recordings = _joined(
-            [r for r in listing.recordings if r.room_sid == sid], recordings_of(connection, sid)
-        )
+        recordings = _joined(listing.of(sid), recordings_of(connection, sid))
         started_at = _call_start(row, recordings)
-        broken = [key for key, of_sid in listing.broken if of_sid == sid]
+        broken = listing.broken_of(sid)
         known_keys = {recording.object_key for recording in recordings}
         sources = [self._source(recording, started_at) for recording in recordings]
         sources += [
@@ -227,19 +264,6 @@ class Finder:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Listing:
-    recordings: tuple[Recording, ...]
-    broken: tuple[tuple[str, str | None], ...]  # key of a manifest, and the call its path names
-
-
-def _is_wanted(day: str, wanted: Callable[[date], bool]) -> bool:
-    try:
-        return wanted(date.fromisoformat(day))
-    except ValueError:
-        return True  # a folder that only looks like a day
-
-
 def _joined(listed: Sequence[Recording], rows: Sequence[Recording]) -> list[Recording]:
     """Manifests and rows by object key. The row wins: webhooks correct the times in it."""
     by_key = {recording.object_key: recording for recording in listed}
@@ -267,11 +291,8 @@ def _call_start(row: call_rows.Call | None, recordings: Sequence[Recording]) -> 
 
 
 def _day_of(keys: Sequence[str]) -> date:
-    for key in keys:
-        dated = _DATED.match(key)
-        if dated:
-            return date.fromisoformat(dated[1])
-    return datetime.now(UTC).date()
+    days = (day_in(key) for key in keys)
+    return next((day for day in days if day is not None), datetime.now(UTC).date())
 
 
 def _unreadable(key: str, number: int) -> Source:

@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from realtime.status_page import Check
-from storage import departures, heartbeats
+from storage import departures, heartbeats, nights
 from storage.database import Database
 from storage.errors import StorageError
 
@@ -35,6 +35,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "earmark_outbox_open": "Alerts that wait for delivery.",
         "earmark_outbox_dead": "Alerts whose delivery was given up.",
         "earmark_heartbeat_age_seconds": "Age of the oldest heartbeat of who has not left.",
+        "earmark_audit_nights_missing": "Days that the nightly audit has not done, or not wholly.",
     }
 )
 
@@ -47,6 +48,7 @@ class Pulse:
     n_open_deliveries: int = 0
     n_dead_deliveries: int = 0
     oldest_beat_at: datetime | None = None
+    n_missing_nights: int = 0
 
 
 class Vitals(Collector):
@@ -103,6 +105,7 @@ class Vitals(Collector):
             with self._database.begin(read_only=True) as connection:
                 n_open, n_dead = departures.depth(connection)
                 oldest = heartbeats.oldest_beat(connection, since=now - _LOST_AFTER)
+                missing = nights.missing_days(connection, now=now, grace=nights.GRACE)
         except StorageError:
             return Pulse(is_database_there=False)
         return Pulse(
@@ -110,6 +113,7 @@ class Vitals(Collector):
             n_open_deliveries=n_open,
             n_dead_deliveries=n_dead,
             oldest_beat_at=oldest,
+            n_missing_nights=len(missing),
         )
 
     def collect(self) -> Iterator[Metric]:
@@ -128,6 +132,7 @@ class Vitals(Collector):
                 "earmark_outbox_open": pulse.n_open_deliveries,
                 "earmark_outbox_dead": pulse.n_dead_deliveries,
                 "earmark_heartbeat_age_seconds": age_s,
+                "earmark_audit_nights_missing": pulse.n_missing_nights,
             }
         for name, value in values.items():
             yield GaugeMetricFamily(name, NAMES[name], value=value)

@@ -3,6 +3,9 @@
 An audit's key is computed by the caller from what goes into it (hashes of the recordings, the
 pipeline, the rules), so an audit that is repeated finds itself done. A running audit holds a lease;
 if its process dies, another may take it over once the lease is out. `attempt` tells the two apart.
+
+A call that fails again and again, or kills who works at it, becomes *poison*: it is not given any
+more until somebody asks for it, and a finding says that it was not audited.
 """
 
 from __future__ import annotations
@@ -11,9 +14,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    case,
+    false,
+    or_,
+    select,
+    update,
+)
 
+from storage.findings import CoverageCode, Finding, FindingKind, replace_findings
 from storage.tables import AUDITS
 from storage.upsert import insert_if_new
 
@@ -24,6 +39,11 @@ class AuditStatus(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    POISONED = "poisoned"
+
+
+# Why an audit is poison, besides the names of errors' classes.
+ABANDONED = "abandoned"  # whoever had it fell silent, again and again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +60,8 @@ class Audit:
     report_key: str | None
     pipeline: Mapping[str, object] | None  # engines and versions that ran
     last_error: str | None  # a code
+    owner: str | None = None  # the worker that began it last
+    faults: int = 0  # attempts that ended by its own fault, or without a word
 
 
 class ClaimOutcome(StrEnum):
@@ -48,6 +70,7 @@ class ClaimOutcome(StrEnum):
     CLAIMED = "claimed"  # do it
     DONE = "done"  # it has been done
     HELD = "held"  # somebody is at it
+    POISONED = "poisoned"  # leave it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +82,19 @@ class Claim:
     attempt: int  # pass it to renew, finish and fail
     report_key: str | None = None  # where it has been done
     held_until: datetime | None = None  # UTC; until when another has it, or we have
+    code: str | None = None  # why it is poison
 
 
 def claim(
-    connection: Connection, audit_key: str, room_sid: str, now: datetime, lease_s: float
+    connection: Connection,
+    audit_key: str,
+    room_sid: str,
+    now: datetime,
+    lease_s: float,
+    *,
+    owner: str | None = None,
+    max_faults: int | None = None,
+    take_poisoned: bool = False,
 ) -> Claim:
     """Ask to do an audit. Of several who ask, one gets it.
 
@@ -74,6 +106,9 @@ def claim(
         room_sid: The call.
         now: UTC.
         lease_s: How long it is held without a word; renew in time.
+        owner: Who asks, so that another can speak for it when it is dead.
+        max_faults: A lease that ran out is a fault; at so many the audit is poison. None = never.
+        take_poisoned: Give poison too, as if nothing had happened.
     """
     lease_until = now + timedelta(seconds=lease_s)
     row = {
@@ -83,24 +118,37 @@ def claim(
         "attempts": 1,
         "lease_until": lease_until,
         "started_at": now,
+        "owner": owner,
+        "faults": 0,
     }
     claimed = insert_if_new(connection, AUDITS, row)
     if not claimed:
+        this = AUDITS.c.audit_key == audit_key
+        lapsed = and_(AUDITS.c.status == AuditStatus.RUNNING.value, AUDITS.c.lease_until <= now)
+        poisoned = AUDITS.c.status == AuditStatus.POISONED.value
+        if max_faults is not None and not take_poisoned:
+            _poison(connection, and_(this, lapsed, AUDITS.c.faults + 1 >= max_faults), ABANDONED,
+                    now)  # fmt: skip
         free = or_(
             AUDITS.c.status == AuditStatus.FAILED.value,
-            and_(AUDITS.c.status == AuditStatus.RUNNING.value, AUDITS.c.lease_until <= now),
+            lapsed,
+            poisoned if take_poisoned else false(),
         )
         claimed = (
             connection.execute(
                 update(AUDITS)
-                .where(AUDITS.c.audit_key == audit_key, free)
+                .where(this, free)
                 .values(
                     status=AuditStatus.RUNNING.value,
                     attempts=AUDITS.c.attempts + 1,
+                    faults=0
+                    if take_poisoned
+                    else case((lapsed, AUDITS.c.faults + 1), else_=AUDITS.c.faults),
                     lease_until=lease_until,
                     started_at=now,
                     finished_at=None,
                     last_error=None,
+                    owner=owner,
                 )
             ).rowcount
             == 1
@@ -108,19 +156,23 @@ def claim(
     audit = _audit(
         connection.execute(select(AUDITS).where(AUDITS.c.audit_key == audit_key)).mappings().one()
     )
-    if claimed:
-        outcome = ClaimOutcome.CLAIMED
-    elif audit.status is AuditStatus.DONE:
-        outcome = ClaimOutcome.DONE
-    else:
-        outcome = ClaimOutcome.HELD
+    outcome = ClaimOutcome.CLAIMED if claimed else _OUTCOMES.get(audit.status, ClaimOutcome.HELD)
     return Claim(
         audit_key=audit_key,
         outcome=outcome,
         attempt=audit.attempts,
         report_key=audit.report_key,
         held_until=audit.lease_until,
+        code=audit.last_error if outcome is ClaimOutcome.POISONED else None,
     )
+
+
+_OUTCOMES: Mapping[AuditStatus, ClaimOutcome] = MappingProxyType(
+    {
+        AuditStatus.DONE: ClaimOutcome.DONE,
+        AuditStatus.POISONED: ClaimOutcome.POISONED,
+    }
+)
 
 
 def renew(
@@ -169,9 +221,16 @@ def finish(
 
 
 def fail(
-    connection: Connection, audit_key: str, *, attempt: int, error: str, now: datetime
+    connection: Connection,
+    audit_key: str,
+    *,
+    attempt: int,
+    error: str,
+    now: datetime,
+    is_fault: bool = False,
+    max_faults: int | None = None,
 ) -> bool:
-    """Note that an audit failed; it may be claimed again at once.
+    """Note that an audit failed; it may be claimed again at once, unless it is poison now.
 
     Args:
         connection: In a transaction.
@@ -179,9 +238,49 @@ def fail(
         attempt: From the claim.
         error: A code, such as the name of the error's class.
         now: UTC.
+        is_fault: Whether it lies in the call, and not in a service that was away.
+        max_faults: At so many faults it is poison. None = never.
 
     Returns:
         False if another has taken the audit over.
+    """
+    this = _held(audit_key, attempt)
+    if is_fault and max_faults is not None:
+        enough = and_(this, AUDITS.c.faults + 1 >= max_faults)
+        if _poison(connection, enough, error, now):
+            return True
+    values = {
+        "status": AuditStatus.FAILED.value,
+        "lease_until": None,
+        "finished_at": now,
+        "last_error": error,
+        "faults": AUDITS.c.faults + int(is_fault),
+    }
+    return connection.execute(update(AUDITS).where(this).values(values)).rowcount == 1
+
+
+def poison_of_owner(
+    connection: Connection, owner: str, *, error: str, now: datetime
+) -> tuple[str, ...]:
+    """Note that an audit killed the worker that was at it.
+
+    Args:
+        connection: In a transaction.
+        owner: The dead worker.
+        error: A code.
+        now: UTC.
+
+    Returns:
+        Keys of the audits that are poison now; none if it had claimed nothing.
+    """
+    return _poison(connection, _owned(owner), error, now)
+
+
+def release_of_owner(connection: Connection, owner: str, *, error: str, now: datetime) -> int:
+    """Give back what a worker held that was stopped; it is nobody's fault.
+
+    Returns:
+        How many audits that were.
     """
     values = {
         "status": AuditStatus.FAILED.value,
@@ -189,7 +288,7 @@ def fail(
         "finished_at": now,
         "last_error": error,
     }
-    return _settle(connection, audit_key, attempt, values)
+    return connection.execute(update(AUDITS).where(_owned(owner)).values(values)).rowcount
 
 
 def get_audit(connection: Connection, audit_key: str) -> Audit | None:
@@ -209,12 +308,43 @@ def latest_done(connection: Connection, room_sid: str) -> Audit | None:
 def _settle(
     connection: Connection, audit_key: str, attempt: int, values: Mapping[str, object]
 ) -> bool:
-    statement = update(AUDITS).where(
+    statement = update(AUDITS).where(_held(audit_key, attempt))
+    return connection.execute(statement.values(dict(values))).rowcount == 1
+
+
+def _poison(
+    connection: Connection, which: ColumnElement[bool], error: str, now: datetime
+) -> tuple[str, ...]:
+    values = {
+        "status": AuditStatus.POISONED.value,
+        "lease_until": None,
+        "finished_at": now,
+        "last_error": error,
+        "faults": AUDITS.c.faults + 1,
+    }
+    statement = update(AUDITS).where(which).values(values).returning(AUDITS.c.audit_key)
+    keys = tuple(connection.execute(statement).scalars())
+    for key in keys:
+        finding = Finding(
+            id="coverage-1",
+            kind=FindingKind.COVERAGE,
+            code=CoverageCode.NOT_AUDITED,
+            detail=error,
+        )
+        replace_findings(connection, key, (finding,))
+    return keys
+
+
+def _held(audit_key: str, attempt: int) -> ColumnElement[bool]:
+    return and_(
         AUDITS.c.audit_key == audit_key,
         AUDITS.c.attempts == attempt,
         AUDITS.c.status == AuditStatus.RUNNING.value,
     )
-    return connection.execute(statement.values(dict(values))).rowcount == 1
+
+
+def _owned(owner: str) -> ColumnElement[bool]:
+    return and_(AUDITS.c.owner == owner, AUDITS.c.status == AuditStatus.RUNNING.value)
 
 
 def _first(connection: Connection, *where: ColumnElement[bool]) -> Audit | None:

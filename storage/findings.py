@@ -37,6 +37,7 @@ class CoverageCode(StrEnum):
     NOT_TRANSCRIBED = "not_transcribed"
     NOT_DIARIZED = "not_diarized"
     NOT_HEARD_LIVE = "not_heard_live"
+    NOT_AUDITED = "not_audited"  # the call is poison: see storage.audits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     Double,
     ForeignKey,
     ForeignKeyConstraint,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    text,
 )
 
 from storage.columns import JsonColumn, UtcDateTime
@@ -177,6 +179,22 @@ AUDITS = Table(
     Column("report_key", Text),
     Column("pipeline", JsonColumn),
     Column("last_error", Text),
+    Column("owner", Text, index=True),  # the worker that began it last
+    Column("faults", Integer, nullable=False, server_default=text("0")),
+)
+
+# One row a day and a run over it; a shard of a run is a run of its own.
+NIGHTS = Table(
+    "nights",
+    METADATA,
+    Column("run_id", Text, primary_key=True),
+    Column("day", Date, primary_key=True, index=True),
+    Column("shard", Integer, nullable=False),
+    Column("n_shards", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("outcome", Text, nullable=False),
+    Column("counts", JsonColumn),
 )
 
 FINDINGS = Table(

@@ -233,6 +233,7 @@ QUIET = {
     "earmark_outbox_dead": "5x80",
     "earmark_heartbeat_age_seconds": "4x80",
     'earmark_watch_rooms_unobserved{state="any"}': "0x80",
+    "earmark_audit_nights_missing": "0x80",
 }
 
 
@@ -272,6 +273,9 @@ QUIET = {
         pytest.param({"earmark_database_up": "0x80"}, {"EarmarkDatabaseAway"}, id="database"),
         pytest.param({"earmark_outbox_open": "500x80"}, {"EarmarkDeliveriesWait"}, id="waiting"),
         pytest.param({"earmark_outbox_dead": "5+1x80"}, {"EarmarkDeliveriesDead"}, id="dead"),
+        pytest.param(
+            {"earmark_audit_nights_missing": "2x80"}, {"EarmarkNightMissing"}, id="night"
+        ),
     ],
 )  # fmt: skip
 def test_alerts_fire(changed: Mapping[str, str], alerts: set[str], prometheus_folder: Path) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+import signal
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
+from earmark.audit_options import Chosen, Shard, ShardType, check
 from earmark.audit_output import AuditOutput
 from earmark.audit_screen import AuditScreen
 from earmark.cli import exit_code_of
@@ -21,10 +22,12 @@ from earmark.settings import Settings, load_settings
 from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, rule_paths
 
 if TYPE_CHECKING:
-    from offline.audit import Auditor
+    from earmark.audit_plan import AuditPlan
     from offline.call import Call
-    from storage.database import Database
+    from offline.run import Summary
     from storage.objects import ObjectStore
+
+_MAX_THREADS = 4  # more make one transcriber hardly faster
 
 
 @click.command
@@ -32,6 +35,21 @@ if TYPE_CHECKING:
 @click.option("--call", "call_name", metavar="ID", help="Session id of a call, or name of a room.")
 @click.option("--date", "day", type=Day(), help="All calls that began on this day, UTC.")
 @click.option("--since", type=Moment(), help="All calls since a time (UTC), or 90m, 24h, 7d ago.")
+@click.option(
+    "--until", type=Moment(is_end=True), help="With --since: no call that began at it or later."
+)
+@click.option(
+    "--nightly",
+    is_flag=True,
+    help="All calls of yesterday, UTC, and of days before it that were missed.",
+)
+@click.option(
+    "--catch-up",
+    type=click.IntRange(0, 60),
+    default=7,
+    show_default=True,
+    help="With --nightly: so many missed days at most.",
+)
 @RULES_OPTION
 @SPEAKER_OPTION
 @click.option(
@@ -44,30 +62,48 @@ if TYPE_CHECKING:
 @click.option(
     "--threads",
     type=click.IntRange(1, 64),
-    default=min(4, os.cpu_count() or 1),
+    help="Processor threads of each transcriber. Default: the cores by the workers, at most 4.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["pool", "ray"]),
+    default="pool",
     show_default=True,
-    help="Processor threads of the transcriber.",
+    help="Who audits many calls: processes of this machine, or a Ray cluster.",
+)
+@click.option("--address", help="Of the Ray cluster: HOST:PORT, `auto`, or `local` to start one.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 512),
+    help="Calls that are audited at once. Default: one a core, at most 8; with Ray, what fits.",
+)
+@click.option(
+    "--shard",
+    type=ShardType(),
+    help="Only this share of the calls, such as 0/4; or 4, where Kubernetes says which of 4.",
+)
+@click.option(
+    "--max-attempts",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="A call that failed so often is left alone. One that kills its worker is so at once.",
+)
+@click.option("--retry-poisoned", is_flag=True, help="Take up calls again that are left alone.")
+@click.option(
+    "--findings-ok",
+    is_flag=True,
+    help="Exit code 0 where calls have findings; 1 is left for what was not audited.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, and nothing else there.")
 @click.option("--show-text", is_flag=True, help="With --json: print what was said unmasked.")
-def command(
-    files: tuple[Path, ...],
-    call_name: str | None,
-    day: date | None,
-    since: datetime | None,
-    rules: tuple[Path, ...],
-    speakers: tuple[str, ...],
-    transcriber: str,
-    threads: int,
-    as_json: bool,
-    show_text: bool,
-) -> None:
+def command(rules: tuple[Path, ...], as_json: bool, show_text: bool, **options: object) -> None:
     """Read recordings and write the authoritative report.
 
     Give audio files that begin at the same moment, one a speaker or one with a channel a speaker,
     or say which calls to take from the object store. Each call gets one report, a page and its
     JSON, under reports/ in the object store; what live raised is compared with what the audit
-    finds. To repeat an audit does nothing twice.
+    finds. To repeat an audit does nothing twice, and several runs at the same time share the work.
 
     Exit code 0: everything was checked, and nothing found. 1: findings, or something could not be
     checked. 2: bad input. 3: a service or a model is missing.
@@ -79,140 +115,139 @@ def command(
       earmark audit --call RM_yhXwkTxcnNPK
       earmark audit --date 2026-03-01
       earmark audit --since 24h --json
+      earmark audit --nightly --findings-ok
+      earmark audit --nightly --engine ray --address auto
     """  # noqa: D301 - click's mark for a paragraph that stays as it is
-    ways = [bool(files), call_name is not None, day is not None, since is not None]
-    if sum(ways) != 1:
-        what = "nothing" if not any(ways) else "more than one of these"
-        raise BadInputError(
-            f"{what} to audit was given; give either FILES, --call, --date or --since"
-        )
-    if speakers and not files:
-        raise BadInputError("--speaker names the speakers of files; calls know their own")
+    chosen = Chosen(**options)  # type: ignore[arg-type]
+    check(chosen)
     if show_text and not as_json:
         raise BadInputError("--show-text belongs to --json; add it")
     settings = load_settings()
     setup_logging("ERROR")  # what is only warned of stands in the report
+    signal.signal(signal.SIGTERM, _stop)
     screen = AuditScreen()
-    with _opened(settings, rules, transcriber, threads, screen) as (auditor, database, objects):
-        calls = _find(files, call_name, day, since, speakers, database, objects, screen)
-        shown = AuditOutput(objects, as_json=as_json, show_text=show_text)
-        code = _audit_all(auditor, calls, screen, shown)
-        _forget_transcripts(settings.keep_transcripts_days, objects, screen)
-        _forget_stages(settings.keep_stages_days, objects)
+    # The speech libraries take seconds to import: not before the arguments are known to be good.
+    from storage.objects import open_objects
+
+    plan = _plan(chosen, settings, rule_paths(rules, settings))
+    objects = open_objects(settings.resolved_objects_url, s3_endpoint_url=settings.s3_endpoint_url)
+    output = AuditOutput(objects, as_json=as_json, show_text=show_text)
+    if chosen.is_of_many:
+        code = _audit_many(chosen, plan, objects, screen, output)
+    else:
+        code = _audit_named(chosen, plan, screen, output)
+    _forget_transcripts(settings.keep_transcripts_days, objects, screen)
+    _forget_stages(settings.keep_stages_days, objects)
     raise SystemExit(code)
 
 
-@contextmanager
-def _opened(
-    settings: Settings,
-    rules: tuple[Path, ...],
-    transcriber: str,
-    threads: int,
-    screen: AuditScreen,
-) -> Iterator[tuple[Auditor, Database, ObjectStore]]:
-    """The audit's parts, wired; closed at the end."""
-    # The speech libraries take seconds to import: not before the arguments are known to be good.
-    from offline.audit import Auditor
-    from offline.engines import LocalEngines, transcribers
-    from offline.stages.store import ObjectStageStore
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditPlan:
+    from earmark.audit_plan import AuditPlan, LocalEngineSource
+    from earmark.cores import available_cores
+    from offline.engines import transcribers
     from rules.loader import load_rulebook
-    from speech.embedding import embedder_for
-    from storage.database import open_database
-    from storage.objects import open_objects
 
-    if transcriber not in transcribers():
+    if chosen.transcriber not in transcribers():
         raise BadInputError(
-            f"--transcriber: {transcriber!r} is none of {', '.join(transcribers())}"
+            f"--transcriber: {chosen.transcriber!r} is none of {', '.join(transcribers())}"
         )
-    rulebook = load_rulebook(rule_paths(rules, settings))
-    objects = open_objects(settings.resolved_objects_url, s3_endpoint_url=settings.s3_endpoint_url)
-    objects.check()  # before minutes of work, not after
-    database = open_database(settings.resolved_database_url)
-    engines = LocalEngines(
-        transcriber=transcriber,
+    return AuditPlan(
+        database_url=settings.resolved_database_url,
+        objects_url=settings.resolved_objects_url,
+        s3_endpoint_url=settings.s3_endpoint_url,
+        rules=rules,
+        rulebook_fingerprint=load_rulebook(rules).fingerprint,
         models_dir=settings.models_dir,
-        cpu_threads=threads,
-        announce=screen.busy,
+        engines=LocalEngineSource(
+            transcriber=chosen.transcriber,
+            models_dir=settings.models_dir,
+            cpu_threads=chosen.threads or min(_MAX_THREADS, available_cores()),
+        ),
+        keep_transcripts_days=settings.keep_transcripts_days,
+        keep_stages_days=settings.keep_stages_days,
+        # Who names a call insists on it; a night must not stumble over one again and again.
+        max_faults=chosen.max_attempts if chosen.is_of_many else None,
+        retries_poisoned=chosen.retry_poisoned,
     )
-    try:
-        yield (
-            Auditor(
-                database=database,
-                objects=objects,
-                rulebook=rulebook,
-                engines=engines,
-                embedder=embedder_for(rulebook, settings.models_dir),
-                stages=ObjectStageStore(objects, settings.keep_stages_days),
-                keep_transcripts_days=settings.keep_transcripts_days,
-            ),
-            database,
-            objects,
-        )
-    finally:
-        engines.close()
-        database.close()
 
 
-def _find(
-    files: tuple[Path, ...],
-    call_name: str | None,
-    day: date | None,
-    since: datetime | None,
-    speakers: tuple[str, ...],
-    database: Database,
-    objects: ObjectStore,
-    screen: AuditScreen,
-) -> Sequence[Call]:
+def _audit_named(chosen: Chosen, plan: AuditPlan, screen: AuditScreen, output: AuditOutput) -> int:
+    """Audit files, or the calls of one name, in this process and one after the other."""
     from offline.files import find_files
-    from offline.find import Finder
-
-    with screen.busy("Looking for recordings"):
-        if files:
-            return (find_files(files, speakers),)
-        finder = Finder(database, objects)
-        if call_name is not None:
-            found = finder.by_name(call_name)
-        elif day is not None:
-            found = finder.by_day(day)
-        else:
-            assert since is not None  # noqa: S101 - narrows for the type checker
-            found = finder.since(since)
-    for key in found.unreadable:
-        screen.warn(f"{key} is no manifest of a recording, and it is unknown of which call")
-        screen.n_unreadable += 1
-    return found.calls
-
-
-def _audit_all(
-    auditor: Auditor, calls: Sequence[Call], screen: AuditScreen, output: AuditOutput
-) -> int:
-    """Audit one call after the other; of several, one that fails does not stop the others."""
     from offline.report import Headline
     from speech.errors import SpeechError
 
-    failed: list[int] = []
-    all_clean = True
-    for number, call in enumerate(calls, start=1):
-        label = f"Call {number} of {len(calls)}" if len(calls) > 1 else "Audit"
-        try:
-            with screen.bar(label) as on_progress:
-                outcome = auditor.audit(call, on_progress)
-        except Exception as exc:
-            code = exit_code_of(exc)
-            # Models that are missing are missing for every call.
-            if code is None or len(calls) == 1 or isinstance(exc, SpeechError):
-                raise
-            failed.append(code)
-            screen.warn(f"{call.room_sid} could not be audited: {exc}")
-            continue
-        all_clean &= outcome.report.headline is Headline.CLEAN
-        output.show(outcome)
-    if len(calls) > 1:
-        n_done = len(calls) - len(failed)
-        screen.say(f"{n_done} of {len(calls)} calls audited, {len(failed)} failed.")
+    with plan.open(None, screen.busy) as place:
+        with screen.busy("Looking for recordings"):
+            calls: Sequence[Call] = (
+                (find_files(chosen.files, chosen.speakers),)
+                if chosen.files
+                else place.finder.by_name(chosen.call_name or "").calls
+            )
+        failed: list[int] = []
+        all_clean = True
+        for number, call in enumerate(calls, start=1):
+            label = f"Call {number} of {len(calls)}" if len(calls) > 1 else "Audit"
+            try:
+                with screen.bar(label) as on_progress:
+                    outcome = place.auditor.audit(call, on_progress)
+            except Exception as exc:
+                code = exit_code_of(exc)
+                # Models that are missing are missing for every call.
+                if code is None or len(calls) == 1 or isinstance(exc, SpeechError):
+                    raise
+                failed.append(code)
+                screen.warn(f"{call.room_sid} could not be audited: {exc}")
+                continue
+            found_nothing = outcome.report.headline is Headline.CLEAN
+            all_clean &= found_nothing or chosen.findings_ok
+            output.show(outcome)
     if failed and len(failed) == len(calls):
         return max(failed)
-    return 0 if all_clean and not failed and not screen.n_unreadable else 1
+    return 0 if all_clean and not failed else 1
+
+
+def _audit_many(
+    chosen: Chosen,
+    plan: AuditPlan,
+    objects: ObjectStore,
+    screen: AuditScreen,
+    output: AuditOutput,
+) -> int:
+    """Audit calls by their time, many at once."""
+    from earmark.audit_runs import Workers, find_batches, run_batches
+    from storage.database import open_database
+
+    shard = chosen.shard or Shard()
+    objects.check()  # before minutes of work, not after
+    database = open_database(plan.database_url)
+    try:
+        found = find_batches(chosen, database, objects, screen)
+        workers = Workers(
+            engine=chosen.engine,
+            address=chosen.address,
+            n_workers=chosen.workers,
+            n_threads=chosen.threads,
+        )
+        summary = run_batches(
+            plan, workers, found.batches, database, shard=shard, screen=screen, output=output
+        )
+    finally:
+        database.close()
+    output.show_summary(summary)
+    return _exit_code(chosen, summary, n_unchecked=screen.n_unreadable + found.n_left_out)
+
+
+def _exit_code(chosen: Chosen, summary: Summary, *, n_unchecked: int) -> int:
+    if summary.failure_codes and summary.n_failed == summary.n_calls:
+        return max(summary.failure_codes)
+    if not summary.is_whole or summary.n_poisoned or n_unchecked:
+        return 1
+    return 0 if summary.is_clean or chosen.findings_ok else 1
 
 
 def _forget_transcripts(days: int | None, objects: ObjectStore, screen: AuditScreen) -> None:

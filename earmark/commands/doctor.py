@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from earmark.edges import Look, State, examine, versions
+from earmark.edges import examine, versions
 from earmark.errors import BadInputError
+from earmark.look import Look, State
 from earmark.settings import SETTINGS_FILE, Settings, load_settings
 from earmark.shown import shown_value, source_of, variable_of
 

@@ -54,6 +54,17 @@ def lines(done: subprocess.CompletedProcess[str]) -> dict[str, list[dict[str, An
         pytest.param(["--call", "RM_1"], "no call and no recording with the id", id="no-call"),
         pytest.param(["--date", "2026-03-01"], "no call and no recording of", id="empty-day"),
         pytest.param(["--since", "24h"], "no call and no recording since", id="empty-since"),
+        pytest.param(["--date", "2026-03-01", "--until", "1h"], "--until belongs", id="until"),
+        pytest.param(["--call", "x", "--shard", "0/2"], "--shard belongs", id="shard-of-one"),
+        pytest.param(["--nightly", "--shard", "2/2"], "count from 0", id="shard-too-high"),
+        pytest.param(["--nightly", "--shard", "a/b"], "is no shard", id="shard-malformed"),
+        pytest.param(["--nightly", "--shard", "2"], "does not say which", id="shard-without-index"),
+        pytest.param(["--nightly", "--engine", "ray"], "needs --address", id="ray-nowhere"),
+        pytest.param(["--nightly", "--address", "auto"], "belongs to --engine ray", id="address"),
+        pytest.param(
+            ["--nightly", "--engine", "ray", "--address", "ray://h:1"], "Ray client", id="client"
+        ),
+        pytest.param(["--nightly", "--date", "2026-03-01"], "more than one", id="night-and-day"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(
@@ -164,7 +175,8 @@ def test_one_call_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     done = run(*arguments, data_dir=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "RM_1 could not be audited" in done.stderr
-    assert "1 of 2 calls audited, 1 failed." in done.stderr
+    (summary,) = lines(done)["summary"]
+    assert (summary["calls"], summary["audited"], summary["failed"]) == (2, 1, 1)
     assert [(r["room_sid"], r["headline"]) for r in lines(done)["report"]] == [("RM_2", "clean")]
     blocked.rmdir()
     mended = lines(run(*arguments, data_dir=tmp_path))["report"]

@@ -23,6 +23,7 @@ EDGES = [
     "room", "speech detection", "live speech to text", "second ear for numbers",
     "audit transcription",
     "sentence similarity", "diarization", "watch", "recorder", "objects", "database", "executor",
+    "nightly audit",
     "rules", "signing secret", "alert targets", "records", "analyst",
 ]  # fmt: skip
 GOOD_SECRET = "whsec_aHVzaGh1c2hodXNoaHVzaGh1c2hodXNo"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from storage import audits
 from storage.audits import Audit, AuditStatus, Claim, ClaimOutcome
 from storage.database import Database, open_database
+from storage.findings import CoverageCode, findings_of
 from tests.storage.builders import NOW
 
 PIPELINE = {"transcriber": "faster-whisper base", "beam": 1, "vad": None}
@@ -139,3 +140,62 @@ def test_claimers_at_once(database_url: str, database: Database) -> None:
         claimers = [pool.submit(claim_all) for _ in range(4)]
         claimed = [key for claimer in claimers for key in claimer.result()]
     assert sorted(claimed) == sorted(keys)
+
+
+def status_of(database: Database, key: str = "k1") -> tuple[AuditStatus, int, str | None]:
+    with database.begin() as connection:
+        found = audits.get_audit(connection, key)
+    assert found is not None
+    return found.status, found.faults, found.last_error
+
+
+def test_faults_make_poison(database: Database) -> None:
+    """At so many faults of its own an audit is given no more, and a finding says so."""
+    for n in (1, 2):
+        assert claim(database).attempt == n
+        with database.begin() as connection:
+            assert audits.fail(
+                connection, "k1", attempt=n, error="ValueError", now=NOW, is_fault=True,
+                max_faults=2,
+            )  # fmt: skip
+    assert status_of(database) == (AuditStatus.POISONED, 2, "ValueError")
+    left = claim(database)
+    assert (left.outcome, left.code) == (ClaimOutcome.POISONED, "ValueError")
+    with database.begin() as connection:
+        (found,) = findings_of(connection, "k1")
+        assert (found.code, found.detail) == (CoverageCode.NOT_AUDITED, "ValueError")
+        again = audits.claim(connection, "k1", "RM_1", NOW, 60, take_poisoned=True)
+    assert (again.outcome, again.attempt) == (ClaimOutcome.CLAIMED, 3)
+    assert status_of(database) == (AuditStatus.RUNNING, 0, None)
+
+
+def test_services_that_are_away_make_no_poison(database: Database) -> None:
+    """However often an audit fails for what does not lie in it, it is given again."""
+    for _ in range(9):
+        attempt = claim(database).attempt
+        with database.begin() as connection:
+            audits.fail(connection, "k1", attempt=attempt, error="Away", now=NOW, max_faults=2)
+    assert status_of(database) == (AuditStatus.FAILED, 0, "Away")
+
+
+def test_claims_that_lapse_make_poison(database: Database) -> None:
+    """Who has it falls silent again and again, as where a container dies with all workers."""
+    for n, outcome in enumerate([ClaimOutcome.CLAIMED] * 3 + [ClaimOutcome.POISONED]):
+        with database.begin() as connection:
+            now = NOW + timedelta(seconds=100 * n)
+            given = audits.claim(connection, "k1", "RM_1", now, 60, max_faults=3)
+        assert given.outcome is outcome
+    assert status_of(database) == (AuditStatus.POISONED, 3, audits.ABANDONED)
+
+
+def test_the_dead_are_spoken_for(database: Database) -> None:
+    """What a dead worker had is poison, what a stopped one had is free; others keep theirs."""
+    with database.begin() as connection:
+        for key, owner in (("k1", "run/1"), ("k2", "run/2"), ("k3", "run/3")):
+            audits.claim(connection, key, "RM_1", NOW, 60, owner=owner)
+        assert audits.poison_of_owner(connection, "run/1", error="killed", now=NOW) == ("k1",)
+        assert audits.poison_of_owner(connection, "run/1", error="killed", now=NOW) == ()
+        assert audits.release_of_owner(connection, "run/2", error="stopped", now=NOW) == 1
+    assert status_of(database, "k1") == (AuditStatus.POISONED, 1, "killed")
+    assert status_of(database, "k2") == (AuditStatus.FAILED, 0, "stopped")
+    assert status_of(database, "k3") == (AuditStatus.RUNNING, 0, None)

@@ -1,0 +1,127 @@
+"""All that a worker of the audit needs to begin, small enough to travel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from earmark.errors import BadInputError
+from earmark.logs import setup_logging
+from offline.audit import Auditor
+from offline.claims import LEASE_S, Claims
+from offline.engines import Announce, Engines, LocalEngines
+from offline.executors import Workplace
+from offline.find import Finder
+from offline.stages.store import ObjectStageStore
+from rules.loader import load_rulebook
+from speech.embedding import embedder_for
+from storage.database import open_database
+from storage.objects import open_objects
+
+
+class ClosableEngines(Engines, Protocol):
+    """Models, until they are let go of."""
+
+    def close(self) -> None:
+        """Let go of the weights."""
+
+
+class EngineSource(Protocol):
+    """How a worker gets its models. Picklable."""
+
+    def build(self, announce: Announce) -> ClosableEngines:
+        """The models' descriptions; weights are loaded when there is something to hear."""
+
+    def with_threads(self, n_threads: int) -> EngineSource:
+        """The same, with so many processor threads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalEngineSource:
+    """Models on the worker's own machine."""
+
+    transcriber: str
+    models_dir: Path
+    cpu_threads: int
+
+    def build(self, announce: Announce) -> ClosableEngines:
+        """See `EngineSource.build`."""
+        return LocalEngines(
+            transcriber=self.transcriber,
+            models_dir=self.models_dir,
+            cpu_threads=self.cpu_threads,
+            announce=announce,
+        )
+
+    def with_threads(self, n_threads: int) -> LocalEngineSource:
+        """See `EngineSource.with_threads`."""
+        return replace(self, cpu_threads=n_threads)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPlan:
+    """Where everything is, and on what terms calls are claimed. Picklable; see `Opening`."""
+
+    database_url: str = field(repr=False)  # may hold a password
+    objects_url: str
+    s3_endpoint_url: str | None
+    rules: tuple[Path, ...]
+    rulebook_fingerprint: str
+    models_dir: Path
+    engines: EngineSource
+    keep_transcripts_days: int | None = None
+    keep_stages_days: int | None = None
+    lease_s: float = LEASE_S
+    max_faults: int | None = None
+    retries_poisoned: bool = False
+    log_level: str = "ERROR"  # what is only warned of stands in reports, or is told by the run
+
+    def with_threads(self, n_threads: int) -> AuditPlan:
+        """The same, with so many processor threads a worker."""
+        return replace(self, engines=self.engines.with_threads(n_threads))
+
+    @contextmanager
+    def open(
+        self, owner: str | None, announce: Announce = lambda what: nullcontext()
+    ) -> Iterator[Workplace]:
+        """Open database, object store and models for one worker.
+
+        Raises:
+            BadInputError: the rules here are others than those of whoever made the plan.
+            StorageError: database or object store cannot be reached.
+        """
+        setup_logging(self.log_level)
+        rulebook = load_rulebook(self.rules)
+        if rulebook.fingerprint != self.rulebook_fingerprint:
+            raise BadInputError(
+                "the rules where a worker runs are others than here; give all machines the same"
+            )
+        objects = open_objects(self.objects_url, s3_endpoint_url=self.s3_endpoint_url)
+        objects.check()  # before minutes of work, not after
+        database = open_database(self.database_url)
+        engines = self.engines.build(announce)
+        try:
+            claims = Claims(
+                database,
+                self.lease_s,
+                owner=owner,
+                max_faults=self.max_faults,
+                takes_poisoned=self.retries_poisoned,
+            )
+            auditor = Auditor(
+                database=database,
+                objects=objects,
+                rulebook=rulebook,
+                engines=engines,
+                embedder=embedder_for(rulebook, self.models_dir),
+                stages=ObjectStageStore(objects, self.keep_stages_days),
+                keep_transcripts_days=self.keep_transcripts_days,
+                claims=claims,
+            )
+            yield Workplace(finder=Finder(database, objects), auditor=auditor, claims=claims)
+        finally:
+            engines.close()
+            database.close()
