@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -10,6 +10,8 @@ from types import MappingProxyType
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from offline.arcs import arcs
+from offline.conduct import CallConduct, SpeakerConduct
 from offline.reconcile import Verdict
 from offline.report import Headline, Mark, Report, UtteranceLine
 from offline.timeline import timeline
@@ -30,6 +32,23 @@ _VERDICTS: Mapping[Verdict, str] = MappingProxyType(
         Verdict.UNVERIFIED: "Undecided: not all of it could be heard",
     }
 )
+_REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "card_security_code": "the security code of a card is said in it",
+        "pin": "a PIN is said in it",
+    }
+)
+_NONE = "–"  # noqa: RUF001 - a dash in a table
+_THIRDS = ("first", "second", "last")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A row of the table of conduct."""
+
+    name: str
+    unit: str
+    values: tuple[str, ...]  # one a speaker, then the call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +70,10 @@ def render_html(report: Report) -> str:
         headline=_HEADLINES[report.headline],
         summary=summary(report),
         verdicts=_VERDICTS,
+        reasons=_REASONS,
         timeline=timeline(report),
+        conduct=tuple(measures(report)),
+        arcs=arcs(report),
         transcript=[
             (f"u{number}", line, tuple(pieces(line, by_utterance.get(line.id, ()))))
             for number, line in enumerate(report.utterances, start=1)
@@ -74,6 +96,63 @@ def summary(report: Report) -> str:
     if n_gaps and report.headline is Headline.FINDINGS:
         sentence += " Not everything could be checked: there may be more."
     return sentence
+
+
+def measures(report: Report) -> Iterator[Measure]:
+    """The table of conduct; nothing where nothing was measured."""
+    call = report.conduct
+    if call is None:
+        return
+    speakers = [speaker.conduct for speaker in report.speakers if speaker.conduct is not None]
+
+    def row(
+        name: str,
+        unit: str,
+        of_speaker: Callable[[SpeakerConduct], str],
+        of_call: Callable[[CallConduct], str],
+    ) -> Measure:
+        return Measure(
+            name=name, unit=unit, values=(*(of_speaker(each) for each in speakers), of_call(call))
+        )
+
+    yield row("Speech", "m:ss", lambda s: minutes(s.talk_s), lambda c: minutes(c.talk_s))
+    yield row("Share of speech", "", lambda s: percent(s.talk_ratio), lambda c: _NONE)
+    yield row("Nobody speaks", "", lambda s: _NONE, lambda c: percent(c.non_talk_ratio))
+    yield row("Longest silence", "s", lambda s: _NONE, lambda c: tenths(c.longest_silence_s))
+    yield row(
+        "Turns", "", lambda s: str(s.n_turns), lambda c: str(sum(s.n_turns for s in speakers))
+    )
+    yield row(
+        "Longest monologue",
+        "s",
+        lambda s: tenths(s.longest_monologue_s),
+        lambda c: tenths(c.longest_monologue_s),
+    )
+    yield row(
+        "Cut others short", "", lambda s: str(s.n_interruptions), lambda c: str(c.n_interruptions)
+    )
+    yield row("Were cut short", "", lambda s: str(s.n_interrupted), lambda c: _NONE)
+    yield row("Spoken at once", "s", lambda s: tenths(s.overlap_s), lambda c: tenths(c.overlap_s))
+    yield row(
+        "Speech rate",
+        "words/min",
+        lambda s: whole(s.speech_rate_wpm),
+        lambda c: whole(c.speech_rate_wpm),
+    )
+    yield row(
+        "Time to answer",
+        "s, median",
+        lambda s: tenths(s.response_latency_s),
+        lambda c: tenths(c.response_latency_s),
+    )
+    yield row("Mood", "−1 to 1", lambda s: mood(s.sentiment), lambda c: mood(c.sentiment))  # noqa: RUF001
+    for number, third in enumerate(_THIRDS):
+        yield row(
+            f"Mood, {third} third",
+            "",
+            lambda s, number=number: mood(s.sentiment_thirds[number]),  # type: ignore[misc]
+            lambda c, number=number: mood(c.sentiment_thirds[number]),  # type: ignore[misc]
+        )
 
 
 def pieces(line: UtteranceLine, marks: list[tuple[int, Mark]] | tuple[()]) -> Iterator[Piece]:
@@ -103,7 +182,24 @@ def minutes(position_s: float) -> str:
 
 def percent(ratio: float | None) -> str:
     """A ratio for people; a dash where there is none."""
-    return "–" if ratio is None else f"{ratio:.0%}"  # noqa: RUF001 - a dash in a table
+    return _NONE if ratio is None else f"{ratio:.0%}"
+
+
+def whole(value: float | None) -> str:
+    """A number without a fraction."""
+    return _NONE if value is None else f"{value:.0f}"
+
+
+def tenths(value: float | None) -> str:
+    """A number with one place."""
+    return _NONE if value is None else f"{value:.1f}"
+
+
+def mood(score: float | None) -> str:
+    """A score with its sign; 0 has none."""
+    if score is None:
+        return _NONE
+    return "0.0" if abs(score) < 0.05 else f"{score:+.1f}".replace("-", "−")  # noqa: RUF001 - a minus
 
 
 @cache

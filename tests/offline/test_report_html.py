@@ -17,7 +17,7 @@ from tests.offline.builders import coverage, finding, made_report
 class Page(HTMLParser):
     """Tags, attributes and texts of a page; complains of tags that are not closed in order."""
 
-    VOID = frozenset({"meta", "link", "line", "rect", "circle"})
+    VOID = frozenset({"meta", "link", "line", "rect", "circle", "path"})
 
     def __init__(self, html: str) -> None:
         super().__init__()
