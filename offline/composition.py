@@ -243,6 +243,15 @@ def _recording(heard: Heard, names: Names, redaction: Redaction) -> report.Recor
         status=(
             "not_checked" if not heard.checked else "partly_checked" if heard.faults else "checked"
         ),
+        checked_s=_round(
+            min(
+                (
+                    sum(span.duration_s for name, span in heard.checked if name == who)
+                    for who in dict(heard.checked)
+                ),
+                default=0.0,
+            )
+        ),
         redacted=redaction.copies.get(source.id),
         to_be_deleted=redaction.reasons.get(source.id),
     )

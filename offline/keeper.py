@@ -61,9 +61,7 @@ class Keeper:
             is_complete=report.is_complete,
             made_at=report.made_at,
             events=tuple(
-                call_events(
-                    evidence.participants, _without_codes(evidence), end_s=evidence.end_s
-                )
+                call_events(evidence.participants, _without_codes(evidence), end_s=evidence.end_s)
             ),
         )
         self._objects.put_bytes(key, dump_transcript(transcript), content_type=CONTENT_TYPE)

@@ -86,7 +86,7 @@ class Redactor:
         self._options = options
 
     def describe(self) -> Mapping[str, object]:
-        """All that decides what is written, as JSON: with other options, calls are audited again."""
+        """All that decides what is written, as JSON; with other options, calls are audited anew."""
         return {"redaction": asdict(self._options)}
 
     def redact(self, evidence: Evidence, *, now: datetime) -> Redaction:
@@ -136,11 +136,13 @@ class Redactor:
         source = heard.source
         try:
             with taken(source, self._objects) as take:
-                if take.sha256 != heard.sha256:
-                    return _changed(source)
-                samples = take.audio().samples
+                samples = take.audio().samples if take.sha256 == heard.sha256 else None
         except ObjectMissingError:
-            return _changed(source)
+            samples = None
+        if samples is None:
+            # Changed or gone since it was heard: what was found may lie elsewhere in it now.
+            log.warning("a recording was not redacted", extra={"track_id": source.id})
+            return None
         places = _places(source, len(samples), found)
         covered = cover(samples, source.clock.offset_s, places, self._options.style)
         with TemporaryDirectory(prefix="earmark-redact-") as folder:
@@ -259,11 +261,6 @@ def _marks(
                 yield DeletionMark(
                     object_key=mark[0], reason=mark[1], room_sid=call.room_sid, marked_at=now
                 )
-
-
-def _changed(source: Source) -> None:
-    """Changed or gone since it was heard: what was found may lie elsewhere in it now."""
-    log.warning("a recording was not redacted", extra={"track_id": source.id})
 
 
 def _timestamp(at_s: float) -> str:

@@ -80,6 +80,7 @@ class RecordingInfo:
     start_s: float  # call clock
     duration_s: float
     status: Literal["checked", "partly_checked", "not_checked"]
+    checked_s: float | None = None  # of its length, by whichever voice was checked least
     redacted: RedactedCopy | None = None
     to_be_deleted: str | None = None  # why the recording must not be kept, a code
 

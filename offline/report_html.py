@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from types import MappingProxyType
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
 from offline.arcs import arcs
 from offline.conduct import CallConduct, SpeakerConduct
+from offline.pages import NONE, minutes, mood, percent, template, tenths, whole
 from offline.reconcile import Verdict
 from offline.report import Headline, Mark, Report, UtteranceLine
 from offline.timeline import timeline
@@ -38,7 +36,6 @@ _REASONS: Mapping[str, str] = MappingProxyType(
         "pin": "a PIN is said in it",
     }
 )
-_NONE = "–"  # noqa: RUF001 - a dash in a table
 _THIRDS = ("first", "second", "last")
 
 
@@ -65,7 +62,7 @@ def render_html(report: Report) -> str:
     for number, found in enumerate(report.findings, start=1):
         for mark in found.marks:
             by_utterance.setdefault(mark.utterance_id, []).append((number, mark))
-    return _template().render(
+    return template("report.html.j2").render(
         report=report,
         headline=_HEADLINES[report.headline],
         summary=summary(report),
@@ -116,9 +113,9 @@ def measures(report: Report) -> Iterator[Measure]:
         )
 
     yield row("Speech", "m:ss", lambda s: minutes(s.talk_s), lambda c: minutes(c.talk_s))
-    yield row("Share of speech", "", lambda s: percent(s.talk_ratio), lambda c: _NONE)
-    yield row("Nobody speaks", "", lambda s: _NONE, lambda c: percent(c.non_talk_ratio))
-    yield row("Longest silence", "s", lambda s: _NONE, lambda c: tenths(c.longest_silence_s))
+    yield row("Share of speech", "", lambda s: percent(s.talk_ratio), lambda c: NONE)
+    yield row("Nobody speaks", "", lambda s: NONE, lambda c: percent(c.non_talk_ratio))
+    yield row("Longest silence", "s", lambda s: NONE, lambda c: tenths(c.longest_silence_s))
     yield row(
         "Turns", "", lambda s: str(s.n_turns), lambda c: str(sum(s.n_turns for s in speakers))
     )
@@ -131,7 +128,7 @@ def measures(report: Report) -> Iterator[Measure]:
     yield row(
         "Cut others short", "", lambda s: str(s.n_interruptions), lambda c: str(c.n_interruptions)
     )
-    yield row("Were cut short", "", lambda s: str(s.n_interrupted), lambda c: _NONE)
+    yield row("Were cut short", "", lambda s: str(s.n_interrupted), lambda c: NONE)
     yield row("Spoken at once", "s", lambda s: tenths(s.overlap_s), lambda c: tenths(c.overlap_s))
     yield row(
         "Speech rate",
@@ -166,51 +163,3 @@ def pieces(line: UtteranceLine, marks: list[tuple[int, Mark]] | tuple[()]) -> It
             sorted({n for n, mark in marks if mark.start_chars <= start and end <= mark.end_chars})
         )
         yield Piece(text=line.text[start:end], findings=inside)
-
-
-def minutes(position_s: float) -> str:
-    """A position as m:ss, or h:mm:ss.
-
-    >>> minutes(65.9), minutes(3601)
-    ('1:05', '1:00:01')
-    """
-    whole = int(position_s)
-    if whole >= 3600:
-        return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
-    return f"{whole // 60}:{whole % 60:02}"
-
-
-def percent(ratio: float | None) -> str:
-    """A ratio for people; a dash where there is none."""
-    return _NONE if ratio is None else f"{ratio:.0%}"
-
-
-def whole(value: float | None) -> str:
-    """A number without a fraction."""
-    return _NONE if value is None else f"{value:.0f}"
-
-
-def tenths(value: float | None) -> str:
-    """A number with one place."""
-    return _NONE if value is None else f"{value:.1f}"
-
-
-def mood(score: float | None) -> str:
-    """A score with its sign; 0 has none."""
-    if score is None:
-        return _NONE
-    return "0.0" if abs(score) < 0.05 else f"{score:+.1f}".replace("-", "−")  # noqa: RUF001 - a minus
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("offline"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["minutes"] = minutes
-    environment.filters["percent"] = percent
-    return environment.get_template("report.html.j2")

@@ -18,7 +18,7 @@ from earmark.errors import BadInputError
 from earmark.logs import setup_logging
 from earmark.moments import Day, Moment
 from earmark.settings import Settings, load_settings
-from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, rule_paths
+from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, redaction_options, rule_paths
 
 if TYPE_CHECKING:
     from offline.audit import Auditor
@@ -98,6 +98,8 @@ def command(
         shown = AuditOutput(objects, as_json=as_json, show_text=show_text)
         code = _audit_all(auditor, calls, screen, shown)
         _forget_transcripts(settings.keep_transcripts_days, objects, screen)
+        if day is not None:
+            _sum_up(day, database, objects, screen)
     raise SystemExit(code)
 
 
@@ -141,6 +143,7 @@ def _opened(
                 engines=engines,
                 embedder=embedder_for(rulebook, settings.models_dir),
                 keep_transcripts_days=settings.keep_transcripts_days,
+                redaction=redaction_options(settings),
             ),
             database,
             objects,
@@ -210,6 +213,13 @@ def _audit_all(
     if failed and len(failed) == len(calls):
         return max(failed)
     return 0 if all_clean and not failed and not screen.n_unreadable else 1
+
+
+def _sum_up(day: date, database: Database, objects: ObjectStore, screen: AuditScreen) -> None:
+    from offline.night import sum_up
+
+    night = sum_up(database, objects, day)
+    screen.say(f"Summary of the day: {objects.url(night.html_key)}")
 
 
 def _forget_transcripts(days: int | None, objects: ObjectStore, screen: AuditScreen) -> None:

@@ -1,7 +1,7 @@
 """Decode: how long a recording is, and whether it is whole.
 
-That and the outline of the sound are kept, and not the samples, which are twenty times as large as the file and decoded
-again in a fraction of the time that any model needs.
+That and the outline of the sound are kept, and not the samples, which are twenty times as large as
+the file and decoded again in a fraction of the time that any model needs.
 """
 
 from __future__ import annotations
