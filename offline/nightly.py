@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from offline.conduct import SpeakerConduct
 from offline.reconcile import Verdict
-from offline.report import Headline, Report
+from offline.report import Headline, RecordingInfo, Report
 from rules.types import Severity
 from storage.audited_days import RuleDay, Unaudited
 from storage.findings import CoverageCode
@@ -185,7 +185,7 @@ class Summing:
         self._n_missing += sum(gap.code is CoverageCode.RECORDING_MISSING for gap in gaps)
         self._n_doomed += sum(each.to_be_deleted is not None for each in report.recordings)
         self._recorded_s += sum(each.duration_s for each in report.recordings)
-        self._checked_s += sum(each.checked_s or 0.0 for each in report.recordings)
+        self._checked_s += sum(map(_checked_s, report.recordings))
         self._n_by_severity.update(severities)
         self._findings.update(found.rule_id for found in own)
         self._calls_with.update({found.rule_id for found in own})
@@ -327,6 +327,13 @@ def _ratios(confirmed: int, missed: int, false: int) -> tuple[float | None, floa
         round(confirmed / raised, 4) if raised else None,
         round(confirmed / true, 4) if true else None,
     )
+
+
+def _checked_s(recording: RecordingInfo) -> float:
+    if recording.checked_s is not None:
+        return recording.checked_s
+    # Reports of version 1 do not say how much of a part; so nothing of a part counts.
+    return recording.duration_s if recording.status == "checked" else 0.0
 
 
 def _measures(conduct: SpeakerConduct) -> Iterable[tuple[str, float]]:
