@@ -142,7 +142,8 @@ class AuditOutput:
             }
 
     def _print(self, outcome: Outcome) -> None:
-        from offline.report_html import minutes, summary
+        from offline.pages import minutes
+        from offline.report_html import summary
 
         report = outcome.report
         console = Console(highlight=False)

@@ -15,6 +15,7 @@ from offline.claims import LEASE_S, Claims
 from offline.engines import Announce, Engines, LocalEngines
 from offline.executors import Workplace
 from offline.find import Finder
+from offline.redaction import RedactionOptions
 from offline.stages.store import ObjectStageStore
 from rules.loader import load_rulebook
 from speech.embedding import embedder_for
@@ -74,6 +75,7 @@ class AuditPlan:
     engines: EngineSource
     keep_transcripts_days: int | None = None
     keep_stages_days: int | None = None
+    redaction: RedactionOptions = field(default_factory=RedactionOptions)
     lease_s: float = LEASE_S
     max_faults: int | None = None
     retries_poisoned: bool = False
@@ -120,6 +122,7 @@ class AuditPlan:
                 stages=ObjectStageStore(objects, self.keep_stages_days),
                 keep_transcripts_days=self.keep_transcripts_days,
                 claims=claims,
+                redaction=self.redaction,
             )
             yield Workplace(finder=Finder(database, objects), auditor=auditor, claims=claims)
         finally:

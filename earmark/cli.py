@@ -25,6 +25,7 @@ SUBCOMMANDS: Mapping[str, str] = MappingProxyType(
         "observe": "Run the worker that listens to LiveKit rooms.",
         "recordings": "See that what should be recorded is there.",
         "replay": "Run audio files through the live path.",
+        "report": "Sum up the audits of a day, and export their tables.",
         "rules": "Check, test and try rules.",
         "watch": "Keep the rooms of a LiveKit server observed.",
         "webhooks": "Receive LiveKit's webhooks.",

@@ -94,6 +94,23 @@ class Settings(BaseSettings):
         "It is personal data: see `docs/lawful-use.md`.",
     )
 
+    redact_audio: Literal["never", "personal", "always"] = Field(
+        "personal",
+        description="Of which calls the audit writes redacted copies of the recordings: of those "
+        "in which personal data is said (`personal`), of all (`always`), or of none (`never`). "
+        "Security codes of cards and PINs are redacted in any case.",
+    )
+    redact_style: Literal["tone", "silence"] = Field(
+        "tone", description="What is heard in redacted copies in place of what is covered."
+    )
+    redact_words: Literal["personal", "hits"] = Field(
+        "personal",
+        description="What is covered: personal data, or the words of all findings as well.",
+    )
+    redact_pad_s: float = Field(
+        0.3, ge=0, le=5, description="How much is covered before and after, in seconds."
+    )
+
     livekit_url: str | None = Field(
         None,
         validation_alias=AliasChoices("LIVEKIT_URL", "livekit_url"),

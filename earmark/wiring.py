@@ -15,6 +15,7 @@ from rules.rulebook import Rulebook, RuleStatus
 from rules.similarity import Embedder, rules_with_similarity
 
 if TYPE_CHECKING:
+    from offline.redaction import RedactionOptions
     from realtime.egress_requests import EgressOptions, S3Account
 
 RULES_OPTION = click.option(
@@ -83,6 +84,18 @@ def embedder_for(*rulebooks: Rulebook, statuses: Collection[RuleStatus]) -> Embe
 def rule_paths(given: tuple[Path, ...], settings: Settings) -> tuple[Path, ...]:
     """The rules in force: the ones given, else the setting, else () for the built-in book."""
     return given or settings.rules
+
+
+def redaction_options(settings: Settings) -> RedactionOptions:
+    """Of which calls the audit makes redacted copies, and how."""
+    from offline.redaction import RedactionOptions, Style, When
+
+    return RedactionOptions(
+        when=When(settings.redact_audio),
+        style=Style(settings.redact_style),
+        words=settings.redact_words,
+        pad_s=settings.redact_pad_s,
+    )
 
 
 def egress_options(settings: Settings) -> EgressOptions:

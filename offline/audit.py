@@ -20,7 +20,8 @@ from offline.judge import Judge
 from offline.keeper import Keeper
 from offline.outputs import Finished, Output
 from offline.reconcile import Verdict
-from offline.report import Report, dump_report, parse_report
+from offline.redaction import RedactionOptions, Redactor
+from offline.report import SCHEMA_VERSION, Report, dump_report, parse_report
 from offline.report_html import render_html
 from offline.stages.align import Aligner
 from offline.stages.store import ObjectStageStore, StageStore
@@ -30,6 +31,7 @@ from rules.types import Participant, Utterance
 from speech.embedding import SentenceEmbedder
 from storage import audits, findings
 from storage.database import Database
+from storage.deletion_marks import DeletionMark, mark_for_deletion
 from storage.errors import ObjectMissingError
 from storage.findings import Finding, FindingKind
 from storage.objects import ObjectStore
@@ -82,6 +84,7 @@ class Auditor:
         keep_transcripts_days: For how long what was really said is kept besides the masked report;
             None = not at all.
         claims: How audits are claimed; None = as of a lone process, and `lease_s` counts.
+        redaction: Of which calls redacted copies are made, and how.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Auditor:
         lease_s: float = LEASE_S,
         keep_transcripts_days: int | None = None,
         claims: Claims | None = None,
+        redaction: RedactionOptions = RedactionOptions(),  # noqa: B008 - frozen
     ) -> None:
         self._database = database
         self._objects = objects
@@ -108,6 +112,7 @@ class Auditor:
         self._judge = Judge(rulebook, embedder)
         self._claims = claims or Claims(database, lease_s)
         self._outputs: tuple[Output, ...] = (Keeper(objects, keep_transcripts_days), *outputs)
+        self._redactor = Redactor(objects, redaction)
         self._stages = ObjectStageStore(objects) if stages is None else stages
 
     def pipeline(self, call: Call) -> Mapping[str, object]:
@@ -115,6 +120,7 @@ class Auditor:
         pipeline = {"pipeline_version": PIPELINE_VERSION, **self._hearing.describe(call)}
         if self._embedder is not None:
             pipeline["similarity"] = self._embedder.name
+        pipeline.update(self._redactor.describe())
         for output in self._outputs:
             pipeline.update(output.describe())
         return pipeline
@@ -142,14 +148,16 @@ class Auditor:
             return Outcome(report=claim, html_key=html_key, json_key=json_key, was_done=True)
         with self._claims.held(claim):
             evidence = self._judged(call, self._hear(call, bench, on_progress))
+            redaction = self._redactor.redact(evidence, now=datetime.now(UTC))
             report = compose(
                 evidence,
                 audit_key=key,
                 engines=self._engines_info(evidence.heard),
                 made_at=datetime.now(UTC),
+                redaction=redaction,
             )
             self._write(report, evidence)
-            self._finish(claim, report, evidence, html_key)
+            self._finish(claim, report, evidence, html_key, redaction.marks)
         bench.close()
         return Outcome(
             report=report,
@@ -168,7 +176,9 @@ class Auditor:
             report = parse_report(self._objects.get_bytes(json_key))
         except (ObjectMissingError, ReportFormatError):
             return None  # gone, or from another version: it is made again
-        if report.audit_key != key or any(output.lacks(call) for output in self._outputs):
+        if report.schema_version != SCHEMA_VERSION or report.audit_key != key:
+            return None
+        if any(output.lacks(call) for output in self._outputs):
             return None
         return report
 
@@ -255,13 +265,19 @@ class Auditor:
         )
 
     def _finish(
-        self, claim: audits.Claim, report: Report, evidence: Evidence, html_key: str
+        self,
+        claim: audits.Claim,
+        report: Report,
+        evidence: Evidence,
+        html_key: str,
+        marks: Sequence[DeletionMark],
     ) -> None:
         # Findings and the end of the audit in one transaction: neither is there without the other.
         with self._database.begin() as connection:
             findings.replace_findings(
                 connection, claim.audit_key, _rows(report, names_of(evidence))
             )
+            mark_for_deletion(connection, marks)
             is_ours = audits.finish(
                 connection,
                 claim.audit_key,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from offline import report
 from offline.call import UNKNOWN, Call, covers
+from offline.conduct import SpeakerConduct, measure
 from offline.coverage import call_faults, checked_spans, sentence
 from offline.hearing import Fault, Heard
 from offline.judge import Judgement
@@ -16,6 +17,7 @@ from rules.conditions import finds_personal_data
 from rules.masking import mask_numbers, mask_text
 from rules.rulebook import Rulebook
 from rules.types import Hit, Participant, TextRange, Utterance
+from storage.deletion_marks import DeletionMark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +33,33 @@ class Evidence:
     end_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redaction:
+    """What was redacted of a call, and which recordings must not be kept."""
+
+    info: report.RedactionInfo | None = None  # None where no copy was made
+    copies: Mapping[str, report.RedactedCopy] = field(default_factory=dict)  # by source id
+    reasons: Mapping[str, str] = field(default_factory=dict)  # by source id, codes
+    marks: tuple[DeletionMark, ...] = ()
+
+
+NOTHING_REDACTED = Redaction()
+
+
 def compose(
-    evidence: Evidence, *, audit_key: str, engines: report.Engines, made_at: datetime
+    evidence: Evidence,
+    *,
+    audit_key: str,
+    engines: report.Engines,
+    made_at: datetime,
+    redaction: Redaction = NOTHING_REDACTED,
 ) -> report.Report:
     """Lay live and audit side by side, mask what is personal, and say what it comes to."""
+    conduct = measure(
+        [spoken for each in evidence.heard for spoken in each.speech],
+        evidence.utterances,
+        end_s=evidence.end_s,
+    )
     call, heard = evidence.call, evidence.heard
     faults = call_faults(call, heard)
     is_complete = all(fault.is_harmless for fault in faults)
@@ -55,8 +80,8 @@ def compose(
             day=call.day,
             duration_s=_round(evidence.end_s),
         ),
-        speakers=tuple(_speakers(evidence, names)),
-        recordings=tuple(_recording(each, names) for each in heard),
+        speakers=tuple(_speakers(evidence, names, conduct.speakers)),
+        recordings=tuple(_recording(each, names, redaction) for each in heard),
         coverage=tuple(_coverage(fault, names) for fault in faults),
         findings=findings,
         utterances=masked_lines(evidence, names),
@@ -70,6 +95,13 @@ def compose(
             live_fingerprint=call.live.rulebook_fingerprint if call.live else None,
         ),
         reconciliation=_reconciliation(pairs, evidence),
+        conduct=conduct.call,
+        waveforms=tuple(
+            replace(outline, speakers=tuple(names.of(who) for who in outline.speakers))
+            for each in heard
+            for outline in each.waveforms
+        ),
+        redaction=redaction.info,
     )
 
 
@@ -105,19 +137,29 @@ def names_of(evidence: Evidence) -> Names:
     return Names(_identities(evidence))
 
 
-def masked_lines(evidence: Evidence, names: Names) -> tuple[report.UtteranceLine, ...]:
-    """The transcript with personal data covered: what was detected, and every longer number.
+def masked_texts(evidence: Evidence) -> Mapping[str, str]:
+    """What was said, by utterance id, with personal data covered and as long as before.
 
-    Forbidden phrases stay readable, because a reviewer must be able to judge them.
+    Covered is what was detected, and every longer number. Forbidden phrases stay readable, because
+    a reviewer must be able to judge them.
     """
     ranges = _personal_ranges(evidence)
+    return {
+        utterance.id: mask_numbers(mask_text(utterance.text, ranges.get(utterance.id, ())))
+        for utterance in evidence.utterances
+    }
+
+
+def masked_lines(evidence: Evidence, names: Names) -> tuple[report.UtteranceLine, ...]:
+    """The transcript as it may be shown."""
+    masked = masked_texts(evidence)
     return tuple(
         report.UtteranceLine(
             id=utterance.id,
             speaker=names.of(utterance.speaker or UNKNOWN),
             start_s=_round(utterance.span.start_s),
             end_s=_round(utterance.span.end_s),
-            text=mask_numbers(mask_text(utterance.text, ranges.get(utterance.id, ()))),
+            text=masked[utterance.id],
         )
         for utterance in evidence.utterances
     )
@@ -168,7 +210,9 @@ def _identities(evidence: Evidence) -> Iterable[str]:
         yield from (gap.identity for gap in live.gaps if gap.identity is not None)
 
 
-def _speakers(evidence: Evidence, names: Names) -> Iterable[report.Speaker]:
+def _speakers(
+    evidence: Evidence, names: Names, conduct: Mapping[str, SpeakerConduct]
+) -> Iterable[report.Speaker]:
     roles = {member.identity: member.role for member in evidence.call.members}
     for identity in dict.fromkeys(_identities(evidence)):
         spans = sorted(
@@ -183,10 +227,11 @@ def _speakers(evidence: Evidence, names: Names) -> Iterable[report.Speaker]:
                 sum(span.duration_s for span in checked_spans(evidence.heard, identity))
             ),
             speech=tuple((_round(span.start_s), _round(span.end_s)) for span in spans),
+            conduct=conduct.get(identity),
         )
 
 
-def _recording(heard: Heard, names: Names) -> report.RecordingInfo:
+def _recording(heard: Heard, names: Names, redaction: Redaction) -> report.RecordingInfo:
     source = heard.source
     return report.RecordingInfo(
         name=mask_numbers(source.name) if source.path is not None else source.name,
@@ -198,6 +243,17 @@ def _recording(heard: Heard, names: Names) -> report.RecordingInfo:
         status=(
             "not_checked" if not heard.checked else "partly_checked" if heard.faults else "checked"
         ),
+        checked_s=_round(
+            min(
+                (
+                    sum(span.duration_s for name, span in heard.checked if name == who)
+                    for who in dict(heard.checked)
+                ),
+                default=0.0,
+            )
+        ),
+        redacted=redaction.copies.get(source.id),
+        to_be_deleted=redaction.reasons.get(source.id),
     )
 
 

@@ -4,6 +4,8 @@ OfflineError                 exit 2: base of everything that `offline` raises on
 ├── NothingToAuditError      exit 2: no file, call or recording where one was asked for
 ├── SpeakerNamesError        exit 2: names of speakers that do not fit the audio
 ├── ReportFormatError        exit 2: bytes that are no report of a known version
+├── ExportError              exit 2: a folder that tables cannot be written to
+├── DayBusyError             exit 3: a day whose reports change while they are read
 ├── AuditBusyError           exit 3: another process is auditing this call right now
 ├── AuditPoisonedError       exit 1: this call failed too often, and is left alone
 └── RunError                 a run over many calls that cannot go on; exit code of its cause
@@ -32,6 +34,16 @@ class SpeakerNamesError(OfflineError):
 
 class ReportFormatError(OfflineError):
     """Bytes that are no report, or one of a version that this code does not know."""
+
+
+class ExportError(OfflineError):
+    """Tables cannot be written where they were asked for."""
+
+
+class DayBusyError(OfflineError):
+    """Audits write reports faster than they can be summed up."""
+
+    exit_code = 3
 
 
 class AuditBusyError(OfflineError):

@@ -24,6 +24,7 @@ from offline.stages.take import Take, taken
 from offline.stages.transcribe import LaneTake, TranscribeStage
 from offline.stages.workbench import Workbench
 from offline.transcript import utterances_of
+from offline.waveform import Waveform, outline
 from rules.types import Span, Utterance
 from speech.errors import AudioError
 from storage.errors import ObjectMissingError
@@ -66,6 +67,7 @@ class Heard:
     transcriber: str | None = None  # as reports name it; None where nothing was heard
     vad: str | None = None
     diarizer: str | None = None  # None where no voices had to be told apart
+    waveforms: tuple[Waveform, ...] = field(default=(), repr=False)  # one a lane
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -259,6 +261,15 @@ def _joined(source: Source, sha256: str, decoded: Decoded, parts: list[_Part]) -
         transcriber=parts[0].transcribed.transcriber,
         vad=parts[0].transcribed.vad,
         diarizer=next((p.diarized.engine for p in parts if p.diarized is not None), None),
+        waveforms=tuple(
+            Waveform(
+                speakers=part.voices.speakers,
+                start_s=round(source.clock.offset_s, 3),
+                step_s=decoded.step_s,
+                levels=outline(decoded.levels, part.lane.channel),
+            )
+            for part in parts
+        ),
     )
 
 

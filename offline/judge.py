@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rules.call_events import call_events
 from rules.engine import Engine
+from rules.entities import ENTITY_TYPES
 from rules.rulebook import Rulebook
 from rules.similarity import Embedder
 from rules.types import Entity, Hit, HitState, Participant, Utterance
@@ -29,7 +30,8 @@ class Judge:
     """
 
     def __init__(self, rulebook: Rulebook, embedder: Embedder | None = None) -> None:
-        self._engine = Engine(rulebook, embedder=embedder)
+        # All types, whether a rule asks for them or not: they are masked and redacted all the same.
+        self._engine = Engine(rulebook, embedder=embedder, entities=ENTITY_TYPES)
         self._in_report = {rule.id for rule in rulebook.rules if rule.scope.report}
 
     def judge(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from offline.call import Call
+from offline.composition import Evidence
 from offline.outputs import Finished
+from offline.redaction import FORBIDDEN
 from rules.call_events import call_events
+from rules.masking import mask_text
+from rules.types import TextRange, Utterance
 from storage.objects import ObjectStore
 from storage.transcripts import CONTENT_TYPE, Transcript, dump_transcript, transcript_key
 
@@ -56,10 +61,28 @@ class Keeper:
             is_complete=report.is_complete,
             made_at=report.made_at,
             events=tuple(
-                call_events(evidence.participants, evidence.utterances, end_s=evidence.end_s)
+                call_events(evidence.participants, _without_codes(evidence), end_s=evidence.end_s)
             ),
         )
         self._objects.put_bytes(key, dump_transcript(transcript), content_type=CONTENT_TYPE)
+
+
+def _without_codes(evidence: Evidence) -> Sequence[Utterance]:
+    """What was said, but for codes that may not be kept, whoever asks to keep the rest."""
+    ranges: dict[str, list[TextRange]] = {}
+    for entity in evidence.judgement.entities:
+        if entity.type in FORBIDDEN:
+            for part in entity.parts:
+                ranges.setdefault(part.utterance_id, []).append(part)
+    return [_masked(utterance, ranges.get(utterance.id)) for utterance in evidence.utterances]
+
+
+def _masked(utterance: Utterance, ranges: Sequence[TextRange] | None) -> Utterance:
+    if not ranges:
+        return utterance
+    text = mask_text(utterance.text, ranges)
+    words = tuple(w._replace(text=text[w.start_chars : w.end_chars]) for w in utterance.words)
+    return replace(utterance, text=text, words=words)
 
 
 def _key(call: Call) -> str:

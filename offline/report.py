@@ -13,12 +13,15 @@ from typing import Any, Final, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from offline.conduct import CallConduct, SpeakerConduct
 from offline.errors import ReportFormatError
 from offline.reconcile import Verdict
+from offline.waveform import Waveform
 from rules.types import Role, Severity
 from storage.findings import CoverageCode
 
-SCHEMA_VERSION: Final = 1
+# 1: without conduct, waveforms and redaction, which are then empty when it is read.
+SCHEMA_VERSION: Final = 2
 
 # Unknown keys are refused: a key that was misspelt would otherwise be a fact that is lost.
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -54,6 +57,16 @@ class Speaker:
     speech_s: float
     checked_s: float
     speech: tuple[tuple[float, float], ...]  # where they speak: (start_s, end_s), call clock
+    conduct: SpeakerConduct | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class RedactedCopy:
+    """A copy of a recording in which personal data cannot be heard."""
+
+    key: str  # in the object store
+    n_covered: int  # places
+    covered_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -67,6 +80,19 @@ class RecordingInfo:
     start_s: float  # call clock
     duration_s: float
     status: Literal["checked", "partly_checked", "not_checked"]
+    checked_s: float | None = None  # of its length, by whichever voice was checked least
+    redacted: RedactedCopy | None = None
+    to_be_deleted: str | None = None  # why the recording must not be kept, a code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class RedactionInfo:
+    """How redacted copies were made."""
+
+    style: Literal["tone", "silence"]
+    words: Literal["personal", "hits"]  # whose words are covered
+    pad_s: float
+    transcript_key: str  # what was said, masked, as WebVTT beside the sound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -178,7 +204,7 @@ class Reconciliation:
 class Report:
     """The authoritative report on one call."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     audit_key: str
     headline: Headline
     is_complete: bool  # everything was checked
@@ -192,6 +218,9 @@ class Report:
     engines: Engines
     rulebook: RulebookInfo
     reconciliation: Reconciliation
+    conduct: CallConduct | None = None
+    waveforms: tuple[Waveform, ...] = ()
+    redaction: RedactionInfo | None = None
 
     @property
     def audit_findings(self) -> tuple[RuleFinding, ...]:

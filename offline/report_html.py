@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from types import MappingProxyType
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
+from offline.arcs import arcs
+from offline.conduct import CallConduct, SpeakerConduct
+from offline.pages import NONE, minutes, mood, percent, template, tenths, whole
 from offline.reconcile import Verdict
 from offline.report import Headline, Mark, Report, UtteranceLine
 from offline.timeline import timeline
@@ -30,6 +30,22 @@ _VERDICTS: Mapping[Verdict, str] = MappingProxyType(
         Verdict.UNVERIFIED: "Undecided: not all of it could be heard",
     }
 )
+_REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "card_security_code": "the security code of a card is said in it",
+        "pin": "a PIN is said in it",
+    }
+)
+_THIRDS = ("first", "second", "last")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A row of the table of conduct."""
+
+    name: str
+    unit: str
+    values: tuple[str, ...]  # one a speaker, then the call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +62,15 @@ def render_html(report: Report) -> str:
     for number, found in enumerate(report.findings, start=1):
         for mark in found.marks:
             by_utterance.setdefault(mark.utterance_id, []).append((number, mark))
-    return _template().render(
+    return template("report.html.j2").render(
         report=report,
         headline=_HEADLINES[report.headline],
         summary=summary(report),
         verdicts=_VERDICTS,
+        reasons=_REASONS,
         timeline=timeline(report),
+        conduct=tuple(measures(report)),
+        arcs=arcs(report),
         transcript=[
             (f"u{number}", line, tuple(pieces(line, by_utterance.get(line.id, ()))))
             for number, line in enumerate(report.utterances, start=1)
@@ -76,6 +95,63 @@ def summary(report: Report) -> str:
     return sentence
 
 
+def measures(report: Report) -> Iterator[Measure]:
+    """The table of conduct; nothing where nothing was measured."""
+    call = report.conduct
+    if call is None:
+        return
+    speakers = [speaker.conduct for speaker in report.speakers if speaker.conduct is not None]
+
+    def row(
+        name: str,
+        unit: str,
+        of_speaker: Callable[[SpeakerConduct], str],
+        of_call: Callable[[CallConduct], str],
+    ) -> Measure:
+        return Measure(
+            name=name, unit=unit, values=(*(of_speaker(each) for each in speakers), of_call(call))
+        )
+
+    yield row("Speech", "m:ss", lambda s: minutes(s.talk_s), lambda c: minutes(c.talk_s))
+    yield row("Share of speech", "", lambda s: percent(s.talk_ratio), lambda c: NONE)
+    yield row("Nobody speaks", "", lambda s: NONE, lambda c: percent(c.non_talk_ratio))
+    yield row("Longest silence", "s", lambda s: NONE, lambda c: tenths(c.longest_silence_s))
+    yield row(
+        "Turns", "", lambda s: str(s.n_turns), lambda c: str(sum(s.n_turns for s in speakers))
+    )
+    yield row(
+        "Longest monologue",
+        "s",
+        lambda s: tenths(s.longest_monologue_s),
+        lambda c: tenths(c.longest_monologue_s),
+    )
+    yield row(
+        "Cut others short", "", lambda s: str(s.n_interruptions), lambda c: str(c.n_interruptions)
+    )
+    yield row("Were cut short", "", lambda s: str(s.n_interrupted), lambda c: NONE)
+    yield row("Spoken at once", "s", lambda s: tenths(s.overlap_s), lambda c: tenths(c.overlap_s))
+    yield row(
+        "Speech rate",
+        "words/min",
+        lambda s: whole(s.speech_rate_wpm),
+        lambda c: whole(c.speech_rate_wpm),
+    )
+    yield row(
+        "Time to answer",
+        "s, median",
+        lambda s: tenths(s.response_latency_s),
+        lambda c: tenths(c.response_latency_s),
+    )
+    yield row("Mood", "−1 to 1", lambda s: mood(s.sentiment), lambda c: mood(c.sentiment))  # noqa: RUF001
+    for number, third in enumerate(_THIRDS):
+        yield row(
+            f"Mood, {third} third",
+            "",
+            lambda s, number=number: mood(s.sentiment_thirds[number]),  # type: ignore[misc]
+            lambda c, number=number: mood(c.sentiment_thirds[number]),  # type: ignore[misc]
+        )
+
+
 def pieces(line: UtteranceLine, marks: list[tuple[int, Mark]] | tuple[()]) -> Iterator[Piece]:
     """Cut a line where findings begin and end."""
     edges = {0, len(line.text)}
@@ -87,34 +163,3 @@ def pieces(line: UtteranceLine, marks: list[tuple[int, Mark]] | tuple[()]) -> It
             sorted({n for n, mark in marks if mark.start_chars <= start and end <= mark.end_chars})
         )
         yield Piece(text=line.text[start:end], findings=inside)
-
-
-def minutes(position_s: float) -> str:
-    """A position as m:ss, or h:mm:ss.
-
-    >>> minutes(65.9), minutes(3601)
-    ('1:05', '1:00:01')
-    """
-    whole = int(position_s)
-    if whole >= 3600:
-        return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
-    return f"{whole // 60}:{whole % 60:02}"
-
-
-def percent(ratio: float | None) -> str:
-    """A ratio for people; a dash where there is none."""
-    return "–" if ratio is None else f"{ratio:.0%}"  # noqa: RUF001 - a dash in a table
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("offline"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["minutes"] = minutes
-    environment.filters["percent"] = percent
-    return environment.get_template("report.html.j2")

@@ -198,7 +198,7 @@ class _LinePart(_Part):
 
 
 class _Report(_Part):
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     is_complete: bool
     call: _CallPart
     speakers: list[_SpeakerPart]

@@ -301,3 +301,14 @@ WEBHOOK_EVENTS = Table(
     Column("event_id", Text, primary_key=True),
     Column("received_at", UtcDateTime, nullable=False, index=True),
 )
+
+# Objects that must not be kept, and why; the rows stay when the objects are gone.
+DELETION_MARKS = Table(
+    "deletion_marks",
+    METADATA,
+    Column("object_key", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("room_sid", Text, nullable=False, index=True),
+    Column("marked_at", UtcDateTime, nullable=False),
+    Column("deleted_at", UtcDateTime),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from earmark.errors import BadInputError
 from earmark.logs import setup_logging
 from earmark.moments import Day, Moment
 from earmark.settings import Settings, load_settings
-from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, rule_paths
+from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, redaction_options, rule_paths
 
 if TYPE_CHECKING:
     from earmark.audit_plan import AuditPlan
@@ -169,6 +169,7 @@ def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditP
         ),
         keep_transcripts_days=settings.keep_transcripts_days,
         keep_stages_days=settings.keep_stages_days,
+        redaction=redaction_options(settings),
         # Who names a call insists on it; a night must not stumble over one again and again.
         max_faults=chosen.max_attempts if chosen.is_of_many else None,
         retries_poisoned=chosen.retry_poisoned,
@@ -239,6 +240,8 @@ def _audit_many(
     finally:
         database.close()
     output.show_summary(summary)
+    for day in dict.fromkeys(batch.day for batch in found.batches if batch.day is not None):
+        _sum_up(day, plan, objects, screen)
     return _exit_code(chosen, summary, n_unchecked=screen.n_unreadable + found.n_left_out)
 
 
@@ -248,6 +251,23 @@ def _exit_code(chosen: Chosen, summary: Summary, *, n_unchecked: int) -> int:
     if not summary.is_whole or summary.n_poisoned or n_unchecked:
         return 1
     return 0 if summary.is_clean or chosen.findings_ok else 1
+
+
+def _sum_up(day: date, plan: AuditPlan, objects: ObjectStore, screen: AuditScreen) -> None:
+    from offline.errors import DayBusyError
+    from offline.night import sum_up
+    from storage.database import open_database
+
+    database = open_database(plan.database_url)
+    try:
+        night = sum_up(database, objects, day)
+    except DayBusyError:
+        # Whoever is at it sums the day up when it is through.
+        screen.say(f"Another run writes reports of {day}; the summary of the day is left to it.")
+        return
+    finally:
+        database.close()
+    screen.say(f"Summary of the day: {objects.url(night.html_key)}")
 
 
 def _forget_transcripts(days: int | None, objects: ObjectStore, screen: AuditScreen) -> None:

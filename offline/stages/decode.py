@@ -1,7 +1,7 @@
 """Decode: how long a recording is, and whether it is whole.
 
-Only that is kept, and not the samples, which are twenty times as large as the file and decoded
-again in a fraction of the time that any model needs.
+That and the outline of the sound are kept, and not the samples, which are twenty times as large as
+the file and decoded again in a fraction of the time that any model needs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from offline.stages.records import Decoded
 from offline.stages.stage import OnProgress, Stage
 from offline.stages.take import Take
+from offline.waveform import levels_of, step_samples
 from speech.audio import SAMPLE_RATE_HZ
 
 _DECODED = TypeAdapter(Decoded)
@@ -22,7 +23,7 @@ class DecodeStage(Stage[Take, Decoded]):
     """Decodes a recording whole."""
 
     name = "decode"
-    version = 1
+    version = 2
 
     @property
     def made(self) -> TypeAdapter[Decoded]:
@@ -45,5 +46,9 @@ class DecodeStage(Stage[Take, Decoded]):
         """
         audio = given.audio()
         return Decoded(
-            duration_s=audio.duration_s, n_channels=len(audio.samples), damage=audio.damage
+            duration_s=audio.duration_s,
+            n_channels=len(audio.samples),
+            damage=audio.damage,
+            step_s=round(step_samples(audio.samples.shape[1]) / SAMPLE_RATE_HZ, 6),
+            levels=tuple(map(levels_of, audio.samples)),
         )

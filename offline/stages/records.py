@@ -26,6 +26,8 @@ class Decoded:
     duration_s: Seconds
     n_channels: Annotated[int, Field(ge=1)]
     damage: str | None  # what could not be decoded, where and why; None for a file that is whole
+    step_s: Annotated[float, Field(gt=0)]  # of the outline
+    levels: tuple[str, ...] = field(repr=False)  # outline of each channel, see offline.waveform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)

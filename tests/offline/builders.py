@@ -258,7 +258,7 @@ def finding(**changes: Any) -> report.RuleFinding:
 def made_report(**changes: Any) -> report.Report:
     """A call of two people with two findings, heard live and wholly checked."""
     values: dict[str, Any] = {
-        "schema_version": 1,
+        "schema_version": 2,
         "audit_key": "ab" * 32,
         "headline": report.Headline.FINDINGS,
         "is_complete": True,

@@ -20,6 +20,7 @@ from offline.errors import AuditBusyError
 from offline.files import find_files
 from offline.find import Finder
 from offline.reconcile import Verdict
+from offline.redaction import RedactionOptions, Redactor
 from offline.report import Headline, parse_report
 from rules.engine import Engine
 from rules.loader import load_rulebook
@@ -443,7 +444,11 @@ def test_a_kept_transcript_gives_the_audits_hits_again(
         load_rulebook().fingerprint,
         True,
     )
-    assert kept.pipeline == {"pipeline_version": 1, **ScriptedEngines("").describe()}
+    assert kept.pipeline == {
+        "pipeline_version": 1,
+        **ScriptedEngines("").describe(),
+        **Redactor(objects, RedactionOptions()).describe(),
+    }
     assert tuple(e for e in kept.events if isinstance(e, Utterance)) == outcome.utterances
     engine = Engine(load_rulebook())
     state = engine.start()

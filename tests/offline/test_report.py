@@ -35,7 +35,7 @@ def changed(**changes: Any) -> bytes:
     [
         pytest.param(b"{", "report: file: Invalid JSON", id="no-json"),
         pytest.param(b"{}", "report: schema_version: Field required", id="empty"),
-        pytest.param(changed(schema_version=2), "report: schema_version", id="newer-version"),
+        pytest.param(changed(schema_version=3), "report: schema_version", id="newer-version"),
         pytest.param(changed(verdicts=[]), "report: verdicts", id="unknown-key"),
         pytest.param(changed(headline="fine"), "report: headline", id="unknown-headline"),
     ],

@@ -7,9 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from offline.pages import minutes, percent
 from offline.reconcile import Verdict
 from offline.report import Headline, Mark, Report, Speaker, UtteranceLine
-from offline.report_html import Piece, minutes, percent, pieces, render_html, summary
+from offline.report_html import Piece, pieces, render_html, summary
 from offline.timeline import timeline
 from tests.offline.builders import coverage, finding, made_report
 
@@ -17,7 +18,7 @@ from tests.offline.builders import coverage, finding, made_report
 class Page(HTMLParser):
     """Tags, attributes and texts of a page; complains of tags that are not closed in order."""
 
-    VOID = frozenset({"meta", "link", "line", "rect", "circle"})
+    VOID = frozenset({"meta", "link", "line", "rect", "circle", "path"})
 
     def __init__(self, html: str) -> None:
         super().__init__()
