@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from earmark.errors import BadInputError
+from earmark.keeping_settings import lock_rules
 from earmark.settings import Recorder, Settings, load_settings
 from rules.rulebook import Rulebook, RuleStatus
 from rules.similarity import Embedder, rules_with_similarity
 
 if TYPE_CHECKING:
     from realtime.egress_requests import EgressOptions, S3Account
+    from storage.versions import KeepingStore
 
 RULES_OPTION = click.option(
     "--rules",
@@ -83,6 +85,21 @@ def embedder_for(*rulebooks: Rulebook, statuses: Collection[RuleStatus]) -> Embe
 def rule_paths(given: tuple[Path, ...], settings: Settings) -> tuple[Path, ...]:
     """The rules in force: the ones given, else the setting, else () for the built-in book."""
     return given or settings.rules
+
+
+def open_store(settings: Settings) -> KeepingStore:
+    """The object store of the settings, with what is locked when it is written.
+
+    Raises:
+        StorageUrlError: its address is malformed.
+    """
+    from storage.objects import open_objects
+
+    return open_objects(
+        settings.resolved_objects_url,
+        s3_endpoint_url=settings.s3_endpoint_url,
+        locks=lock_rules(settings),
+    )
 
 
 def egress_options(settings: Settings) -> EgressOptions:

@@ -4,6 +4,7 @@ OfflineError                 exit 2: base of everything that `offline` raises on
 ├── NothingToAuditError      exit 2: no file, call or recording where one was asked for
 ├── SpeakerNamesError        exit 2: names of speakers that do not fit the audio
 ├── ReportFormatError        exit 2: bytes that are no report of a known version
+├── BundleError              exit 2: an evidence bundle or its key that cannot be made or read
 └── AuditBusyError           exit 3: another process is auditing this call right now
 
 What cannot be heard or read of a single recording is no error but a finding of the report.
@@ -30,6 +31,10 @@ class SpeakerNamesError(OfflineError):
 
 class ReportFormatError(OfflineError):
     """Bytes that are no report, or one of a version that this code does not know."""
+
+
+class BundleError(OfflineError):
+    """No report to pack, a key that is none, or a file that is no bundle."""
 
 
 class AuditBusyError(OfflineError):

@@ -69,6 +69,7 @@ from storage.heartbeats import Seat
 from storage.manifest import Recording
 from storage.objects import ObjectStore, open_objects
 from storage.records import delete_records_before
+from storage.versions import LockRules
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +124,7 @@ class ObserverConfig:
     drain_timeout_s: int = 1800
     job_memory_limit_mb: int = 1500
     live_stt: str = BUILT_IN
+    locks: LockRules | None = None  # what is locked when it is stored
 
     def rulebook(self) -> Rulebook:
         """The rules in force."""
@@ -158,7 +160,9 @@ class ObserverConfig:
 
     def objects(self) -> ObjectStore:
         """The object store."""
-        return open_objects(self.objects_url, s3_endpoint_url=self.s3_endpoint_url)
+        return open_objects(
+            self.objects_url, s3_endpoint_url=self.s3_endpoint_url, locks=self.locks
+        )
 
 
 def build_server(config: ObserverConfig) -> AgentServer:

@@ -18,7 +18,7 @@ from earmark.errors import BadInputError
 from earmark.logs import setup_logging
 from earmark.moments import Day, Moment
 from earmark.settings import Settings, load_settings
-from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, rule_paths
+from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, open_store, rule_paths
 
 if TYPE_CHECKING:
     from offline.audit import Auditor
@@ -97,7 +97,7 @@ def command(
         calls = _find(files, call_name, day, since, speakers, database, objects, screen)
         shown = AuditOutput(objects, as_json=as_json, show_text=show_text)
         code = _audit_all(auditor, calls, screen, shown)
-        _forget_transcripts(settings.keep_transcripts_days, objects, screen)
+        _forget_transcripts(settings.keep_transcripts_days, database, objects, screen)
     raise SystemExit(code)
 
 
@@ -116,14 +116,13 @@ def _opened(
     from rules.loader import load_rulebook
     from speech.embedding import embedder_for
     from storage.database import open_database
-    from storage.objects import open_objects
 
     if transcriber not in transcribers():
         raise BadInputError(
             f"--transcriber: {transcriber!r} is none of {', '.join(transcribers())}"
         )
     rulebook = load_rulebook(rule_paths(rules, settings))
-    objects = open_objects(settings.resolved_objects_url, s3_endpoint_url=settings.s3_endpoint_url)
+    objects = open_store(settings)
     objects.check()  # before minutes of work, not after
     database = open_database(settings.resolved_database_url)
     engines = LocalEngines(
@@ -212,16 +211,23 @@ def _audit_all(
     return 0 if all_clean and not failed and not screen.n_unreadable else 1
 
 
-def _forget_transcripts(days: int | None, objects: ObjectStore, screen: AuditScreen) -> None:
+def _forget_transcripts(
+    days: int | None, database: Database, objects: ObjectStore, screen: AuditScreen
+) -> None:
     """Remove the transcripts whose time is over.
 
     Where none are to be kept, those of earlier days stay: a shell without the setting must not
     empty the store of those who have it.
     """
+    from storage.holds import held_calls
     from storage.transcripts import forget_transcripts
 
     if days is not None:
-        n_old = forget_transcripts(objects, before=datetime.now(UTC) - timedelta(days=days))
+        with database.begin(read_only=True) as connection:
+            held = held_calls(connection).room_sids
+        n_old = forget_transcripts(
+            objects, before=datetime.now(UTC) - timedelta(days=days), held=held
+        )
         if n_old:
             what = "1 kept transcript was" if n_old == 1 else f"{n_old} kept transcripts were"
             screen.say(f"{what} older than {days} days and {what.split()[-1]} removed.")
