@@ -21,6 +21,7 @@ from rules.loader import load_rulebook
 from speech.embedding import embedder_for
 from storage.database import open_database
 from storage.objects import open_objects
+from storage.versions import LockRules
 
 
 class ClosableEngines(Engines, Protocol):
@@ -76,6 +77,7 @@ class AuditPlan:
     keep_transcripts_days: int | None = None
     keep_stages_days: int | None = None
     redaction: RedactionOptions = field(default_factory=RedactionOptions)
+    locks: LockRules | None = None
     lease_s: float = LEASE_S
     max_faults: int | None = None
     retries_poisoned: bool = False
@@ -101,7 +103,9 @@ class AuditPlan:
             raise BadInputError(
                 "the rules where a worker runs are others than here; give all machines the same"
             )
-        objects = open_objects(self.objects_url, s3_endpoint_url=self.s3_endpoint_url)
+        objects = open_objects(
+            self.objects_url, s3_endpoint_url=self.s3_endpoint_url, locks=self.locks
+        )
         objects.check()  # before minutes of work, not after
         database = open_database(self.database_url)
         engines = self.engines.build(announce)

@@ -11,16 +11,21 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from platform import python_version
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from earmark.audit_look import look_at_executor, look_at_nights
 from earmark.cli import exit_code_of
+from earmark.keeping_settings import lock_rules, retention_policy
 from earmark.look import Look, State
 from earmark.settings import Recorder, Settings
 from earmark.shown import shown_address
 from earmark.wiring import egress_options, livekit_access, rule_paths
 from rules.rulebook import RuleStatus
+
+if TYPE_CHECKING:
+    from storage.versions import KeepingStore, Locking
 
 # Standard Webhooks asks for 24 to 64 bytes.
 _MIN_SECRET_BYTES = 24
@@ -48,6 +53,8 @@ def examine(settings: Settings) -> Mapping[str, Look]:
         "watch": _watch,
         "recorder": _recorder,
         "objects": _objects,
+        "retention": _retention,
+        "evidence bundles": _bundles,
         "database": _database,
         "executor": look_at_executor,
         "nightly audit": look_at_nights,
@@ -251,8 +258,70 @@ def _objects(settings: Settings) -> Look:
     url = settings.resolved_objects_url
     store = open_objects(url, s3_endpoint_url=settings.s3_endpoint_url)
     store.check()
-    more = "; it lets us in" if "://" in url else _would_be_made(Path(url))
-    return (_ok if settings.objects_url else _default)(store.describe() + more)
+    locking = _locking(store)
+    if locking is None:
+        return (_ok if settings.objects_url else _default)(
+            f"{store.describe()}; it lets us in; it does not say whether it has versions and locks"
+        )
+    if "://" in url:
+        versions = "with versions" if locking.has_versions else "without versions"
+        lock = "Object Lock on" if locking.can_lock else "Object Lock off"
+        if locking.default_mode is not None:
+            lock += f" (by default {locking.default_mode}, {locking.default_days} days)"
+        more = f"; it lets us in; {versions}, {lock}"
+    else:
+        more = f"{_would_be_made(Path(url))}; holds and locks are kept by Earmark alone"
+    uses = store.describe() + more
+    wants_locks = lock_rules(settings) is not None
+    if wants_locks and not locking.can_lock:
+        return _broken(
+            uses,
+            "lock_..._days are set and the bucket cannot lock: make one with Object Lock, which "
+            "can only be turned on when a bucket is made or by its provider, or unset them",
+        )
+    return (_ok if settings.objects_url else _default)(uses)
+
+
+def _locking(store: KeepingStore) -> Locking | None:
+    from storage.errors import StorageUnavailableError
+
+    try:
+        return store.locking()
+    except StorageUnavailableError:
+        # An account that may read and write need not be allowed to ask; retention needs it.
+        return None
+
+
+def _retention(settings: Settings) -> Look:
+    from storage.retention_policy import Kind
+
+    policy = retention_policy(settings)
+    times = {kind: policy.days(kind) for kind in Kind if kind is not Kind.WORK}
+    told = ", ".join(f"{kind} {days} days" for kind, days in times.items() if days is not None)
+    unset = ", ".join(kind for kind, days in times.items() if days is None)
+    locks = lock_rules(settings)
+    if locks is not None:
+        told += "".join(
+            f"; {prefix.rstrip('/')} locked {days} days ({locks.mode})"
+            for prefix, days in locks.days_by_prefix.items()
+        )
+    if not told:
+        return _default(
+            "no time is set: everything is kept", "decide with counsel; see docs/retention.md"
+        )
+    more = f"; kept until a time is set: {unset}" if unset else ""
+    return _ok(f"{told.lstrip('; ')}{more}; `earmark retention apply` deletes")
+
+
+def _bundles(settings: Settings) -> Look:
+    if settings.bundle_key_file is None:
+        return _default(
+            "no key: bundles cannot be signed", "`earmark bundle key --out FILE` makes one"
+        )
+    from offline.bundle_key import fingerprint, load_private_key
+
+    key = load_private_key(settings.bundle_key_file)
+    return _ok(f"signed by the key {fingerprint(key.public_key())[:16]}")
 
 
 def _database(settings: Settings) -> Look:

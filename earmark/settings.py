@@ -30,6 +30,7 @@ from pydantic_settings import (
 
 from earmark.alert_settings import AlertTarget, check_signing_secret, check_web_address
 from earmark.errors import BadInputError
+from earmark.keeping_settings import KeepingSettings
 from realtime.targets import SHORT_FORM
 from rules.types import Role
 
@@ -50,7 +51,7 @@ class Recorder(StrEnum):
     NONE = "none"
 
 
-class Settings(BaseSettings):
+class Settings(KeepingSettings):
     """Everything that is set from outside. Secrets are never shown, not even by `repr`."""
 
     model_config = SettingsConfigDict(

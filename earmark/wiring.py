@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from earmark.errors import BadInputError
+from earmark.keeping_settings import lock_rules
 from earmark.settings import Recorder, Settings, load_settings
 from rules.rulebook import Rulebook, RuleStatus
 from rules.similarity import Embedder, rules_with_similarity
@@ -17,6 +18,7 @@ from rules.similarity import Embedder, rules_with_similarity
 if TYPE_CHECKING:
     from offline.redaction import RedactionOptions
     from realtime.egress_requests import EgressOptions, S3Account
+    from storage.versions import KeepingStore
 
 RULES_OPTION = click.option(
     "--rules",
@@ -95,6 +97,21 @@ def redaction_options(settings: Settings) -> RedactionOptions:
         style=Style(settings.redact_style),
         words=settings.redact_words,
         pad_s=settings.redact_pad_s,
+    )
+
+
+def open_store(settings: Settings) -> KeepingStore:
+    """The object store of the settings, with what is locked when it is written.
+
+    Raises:
+        StorageUrlError: its address is malformed.
+    """
+    from storage.objects import open_objects
+
+    return open_objects(
+        settings.resolved_objects_url,
+        s3_endpoint_url=settings.s3_endpoint_url,
+        locks=lock_rules(settings),
     )
 
 

@@ -6,6 +6,7 @@ OfflineError                 exit 2: base of everything that `offline` raises on
 ├── ReportFormatError        exit 2: bytes that are no report of a known version
 ├── ExportError              exit 2: a folder that tables cannot be written to
 ├── DayBusyError             exit 3: a day whose reports change while they are read
+├── BundleError              exit 2: an evidence bundle or its key that cannot be made or read
 ├── AuditBusyError           exit 3: another process is auditing this call right now
 ├── AuditPoisonedError       exit 1: this call failed too often, and is left alone
 └── RunError                 a run over many calls that cannot go on; exit code of its cause
@@ -44,6 +45,10 @@ class DayBusyError(OfflineError):
     """Audits write reports faster than they can be summed up."""
 
     exit_code = 3
+
+
+class BundleError(OfflineError):
+    """No report to pack, a key that is none, or a file that is no bundle."""
 
 
 class AuditBusyError(OfflineError):

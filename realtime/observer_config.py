@@ -24,6 +24,7 @@ from rules.similarity import Embedder
 from speech.embedding import embedder_for
 from storage.database import Database, open_database
 from storage.objects import ObjectStore, open_objects
+from storage.versions import LockRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ class ObserverConfig:
     job_memory_limit_mb: int = 1500
     live_stt: str = BUILT_IN
     second_ear: bool = False
+    locks: LockRules | None = None  # what is locked when it is stored
 
     def rulebook(self) -> Rulebook:
         """The rules in force."""
@@ -90,4 +92,6 @@ class ObserverConfig:
 
     def objects(self) -> ObjectStore:
         """The object store."""
-        return open_objects(self.objects_url, s3_endpoint_url=self.s3_endpoint_url)
+        return open_objects(
+            self.objects_url, s3_endpoint_url=self.s3_endpoint_url, locks=self.locks
+        )

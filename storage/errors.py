@@ -4,6 +4,9 @@ StorageError              exit 2: base of everything that `storage` raises on pu
 ├── StorageUrlError       exit 2: an address of a database or object store that is none
 ├── ObjectKeyError        exit 2: a key that no store may be asked for
 ├── ObjectMissingError    exit 2: no object lies under a key
+├── ObjectLockedError     exit 2: an object that is held, or locked for some time
+├── HoldError             exit 2: a legal hold that cannot be set or released
+├── ErasureError          exit 2: an erasure that must not begin as it was asked for
 ├── ManifestError         exit 2: a recording's manifest that cannot be read
 ├── TranscriptError       exit 2: a kept transcript, or a report's text, that cannot be read
 ├── VerdictError          exit 2: a reviewer's verdict that cannot be taken
@@ -40,6 +43,18 @@ class ObjectKeyError(StorageError):
 
 class ObjectMissingError(StorageError):
     """There is no object under this key."""
+
+
+class ObjectLockedError(StorageError):
+    """The object may not be replaced or erased: a legal hold, or its time is not over."""
+
+
+class HoldError(StorageError):
+    """A legal hold without a reason, or none where one was to be released."""
+
+
+class ErasureError(StorageError):
+    """An erasure for which something has to be decided first."""
 
 
 class ManifestError(StorageError):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import io
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -17,15 +20,23 @@ from storage.errors import (
     ObjectKeyError,
     ObjectMissingError,
     StorageError,
-    StorageFullError,
     StorageUnavailableError,
 )
-from storage.keys import RESERVED_SEGMENT, checked_key, checked_prefix
+from storage.folder_locks import FolderLocks
+from storage.keys import LOCKS_SEGMENT, RESERVED_SEGMENT, checked_key, checked_prefix
 from storage.objects import ObjectInfo
+from storage.versions import (
+    Lock,
+    Locking,
+    LockMode,
+    LockRules,
+    ObjectVersion,
+    refuse_locked,
+)
+from storage.whole_files import sync_folder, write_error, writing_whole
 
 # A write that takes longer than this belongs to a process that died.
 _PARTIAL_MAX_AGE_S = 24 * 3600
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CLASHES = (NotADirectoryError, IsADirectoryError, FileExistsError)
 
 
@@ -36,11 +47,14 @@ class FolderObjects:
 
     Args:
         root: The folder; made at the first write.
+        locks: What is locked when it is written.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, locks: LockRules | None = None) -> None:
         self._root = root.absolute()
         self._partial = self._root / RESERVED_SEGMENT
+        self._locks = FolderLocks(self._root)
+        self._lock_rules = locks
 
     def put_file(self, key: str, path: Path, *, content_type: str) -> None:
         """See `ObjectStore.put_file`."""
@@ -49,13 +63,21 @@ class FolderObjects:
             source = path.open("rb")
         except OSError as exc:
             raise StorageError(f"{path}: cannot be read: {exc.strerror}") from None
-        with source, self._writing(key, target) as file:
-            shutil.copyfileobj(source, file, 1 << 20)
+        with source:
+            if self._is_kept_as_it_is(key, target, source):
+                return
+            with self._writing(key, target) as file:
+                shutil.copyfileobj(source, file, 1 << 20)
+        self._lock_new(key, target)
 
     def put_bytes(self, key: str, data: bytes, *, content_type: str) -> None:
         """See `ObjectStore.put_bytes`."""
-        with self._writing(key, self._target(key)) as file:
+        target = self._target(key)
+        if self._is_kept_as_it_is(key, target, io.BytesIO(data)):
+            return
+        with self._writing(key, target) as file:
             file.write(data)
+        self._lock_new(key, target)
 
     def get_bytes(self, key: str) -> bytes:
         """See `ObjectStore.get_bytes`."""
@@ -92,9 +114,11 @@ class FolderObjects:
     def delete(self, key: str) -> None:
         """See `ObjectStore.delete`. Folders stay: another process may be about to write there."""
         path = self._target(key)
+        refuse_locked(key, self._locks.of(key), datetime.now(UTC))
         try:
             path.unlink()
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
+            self._locks.forget(key)
         except (FileNotFoundError, *_CLASHES):
             return  # there is no such object; a folder is none
         except OSError as exc:
@@ -131,6 +155,76 @@ class FolderObjects:
         """See `ObjectStore.describe`."""
         return f"folder {self._root}"
 
+    def locking(self) -> Locking:
+        """See `KeepingStore.locking`."""
+        return Locking(has_versions=False, can_lock=True, is_enforced=False)
+
+    def versions(self, prefix: str = "") -> Iterator[ObjectVersion]:
+        """See `KeepingStore.versions`."""
+        for found in self.list(prefix):
+            yield ObjectVersion(
+                key=found.key,
+                version_id=None,
+                is_latest=True,
+                is_marker=False,
+                size_bytes=found.size_bytes,
+                modified_at=found.modified_at,
+            )
+
+    def read(self, version: ObjectVersion) -> bytes:
+        """See `KeepingStore.read`."""
+        return self.get_bytes(version.key)
+
+    def lock_of(self, version: ObjectVersion) -> Lock:
+        """See `KeepingStore.lock_of`."""
+        return self._locks.of(checked_key(version.key))
+
+    def hold(self, version: ObjectVersion, *, on: bool) -> None:
+        """See `KeepingStore.hold`."""
+        lock = self.lock_of(version)
+        self._locks.set(version.key, self._target(version.key), replace(lock, is_held=on))
+
+    def retain(self, version: ObjectVersion, until: datetime, mode: LockMode) -> None:
+        """See `KeepingStore.retain`."""
+        lock = self.lock_of(version)
+        if lock.retain_until is None or lock.retain_until < until:
+            changed = replace(lock, retain_until=until, mode=mode)
+            self._locks.set(version.key, self._target(version.key), changed)
+
+    def erase(self, version: ObjectVersion, *, bypass_governance: bool = False) -> None:
+        """See `KeepingStore.erase`."""
+        lock = self.lock_of(version)
+        if bypass_governance and not lock.is_held and lock.mode is LockMode.GOVERNANCE:
+            self._locks.forget(version.key)
+        self.delete(version.key)
+
+    def _is_kept_as_it_is(self, key: str, target: Path, source: io.BufferedIOBase) -> bool:
+        """Whether a locked object has these very bytes: a write that is repeated changes nothing.
+
+        Raises:
+            ObjectLockedError: it is locked, and has other bytes.
+        """
+        lock, now = self._locks.of(key), datetime.now(UTC)
+        if not lock.forbids(now):
+            return False
+        try:
+            with target.open("rb") as file:
+                known = hashlib.file_digest(file, "sha256").digest()
+                if hashlib.file_digest(source, "sha256").digest() == known:
+                    return True
+        except OSError:
+            return False  # the note is left over from an object that is gone
+        refuse_locked(key, lock, now)
+        return False
+
+    def _lock_new(self, key: str, target: Path) -> None:
+        now = datetime.now(UTC)
+        until = self._lock_rules.until(key, now) if self._lock_rules else None
+        if until is None or self._lock_rules is None:
+            self._locks.forget(key)
+            return
+        self._locks.set(key, target, Lock(retain_until=until, mode=self._lock_rules.mode))
+
     def _target(self, key: str) -> Path:
         path = self._root / checked_key(key)
         # Following links could lead out of the folder by a key that looks harmless.
@@ -161,7 +255,7 @@ class FolderObjects:
         except _CLASHES:
             raise ObjectKeyError(f"object key {key!r}: a part of it is an object already") from None
         except OSError as exc:
-            raise _write_error(f"object {key!r}", exc) from None
+            raise write_error(f"object {key!r}", exc) from None
         with writing_whole(target, beside=self._partial) as file:
             yield file
 
@@ -177,7 +271,7 @@ class FolderObjects:
             entries = [
                 (f"{at}{entry.name}{'/' if entry.is_dir() else ''}", entry)
                 for entry in os.scandir(folder)
-                if not (at == "" and entry.name.startswith(RESERVED_SEGMENT))
+                if not (at == "" and entry.name.startswith((RESERVED_SEGMENT, LOCKS_SEGMENT)))
             ]
         except FileNotFoundError:  # removed while we walked
             return
@@ -207,51 +301,3 @@ def _info(key: str, stat: os.stat_result) -> ObjectInfo:
         size_bytes=stat.st_size,
         modified_at=datetime.fromtimestamp(stat.st_mtime, UTC),
     )
-
-
-@contextmanager
-def writing_whole(path: Path, *, beside: Path | None = None) -> Iterator[IO[bytes]]:
-    """A file to write to that becomes `path` at the end of the block, synced to disk.
-
-    If the block raises, or the process dies, `path` is as it was before.
-
-    Args:
-        path: The file to be; its folder exists.
-        beside: Folder of the unfinished file, on the same file system; default: that of `path`.
-
-    Raises:
-        StorageFullError: no space is left.
-        StorageUnavailableError: the file cannot be written for another reason.
-    """
-    what = str(path)
-    try:
-        handle, name = tempfile.mkstemp(dir=beside or path.parent, prefix=".part-")
-    except OSError as exc:
-        raise _write_error(what, exc) from None
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
-    except OSError as exc:
-        raise _write_error(what, exc) from None
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    # A rename is only on disk once its folder is.
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _write_error(what: str, exc: OSError) -> StorageError:
-    if exc.errno in _FULL:
-        return StorageFullError(f"{what} cannot be written: no space is left; free some")
-    return StorageUnavailableError(f"{what} cannot be written: {exc.strerror}")

@@ -8,6 +8,8 @@ MAX_KEY_BYTES = 1024  # S3's limit, in UTF-8
 MAX_SEGMENT_BYTES = 255  # NAME_MAX of Linux file systems
 # Unfinished writes of the folder store live here; no key may reach them.
 RESERVED_SEGMENT = ".earmark-partial"
+# And here the notes of its locks.
+LOCKS_SEGMENT = ".earmark-locks"
 
 
 def checked_key(key: str) -> str:
@@ -55,8 +57,8 @@ def _check_segments(key: str, segments: list[str]) -> None:
             raise ObjectKeyError(
                 f"object key {_shown(key)}: a part is longer than {MAX_SEGMENT_BYTES} bytes"
             )
-    if segments and segments[0] == RESERVED_SEGMENT:
-        raise ObjectKeyError(f"object key {_shown(key)}: {RESERVED_SEGMENT} is not for keys")
+    if segments and segments[0] in {RESERVED_SEGMENT, LOCKS_SEGMENT}:
+        raise ObjectKeyError(f"object key {_shown(key)}: {segments[0]} is not for keys")
 
 
 def _shown(key: str) -> str:

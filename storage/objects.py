@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 from storage.errors import StorageUrlError
+
+if TYPE_CHECKING:
+    from storage.versions import KeepingStore, LockRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +82,16 @@ class ObjectStore(Protocol):
         """Kind and place in a few words, without secrets."""
 
 
-def open_objects(url: str, *, s3_endpoint_url: str | None = None) -> ObjectStore:
+def open_objects(
+    url: str, *, s3_endpoint_url: str | None = None, locks: LockRules | None = None
+) -> KeepingStore:
     """Open the object store at an address. Nothing is asked of it yet; `check` does that.
 
     Args:
         url: `s3://BUCKET/PREFIX`, `file:///FOLDER`, or the path of a folder, which need not exist.
         s3_endpoint_url: Where S3 is, if it is not Amazon's. Credentials come from where boto3 looks
             for them: environment, shared files, the machine's role.
+        locks: What is locked when it is written, and for how long; None = nothing.
 
     Raises:
         StorageUrlError: the address is none of these.
@@ -94,24 +100,24 @@ def open_objects(url: str, *, s3_endpoint_url: str | None = None) -> ObjectStore
     if not separator:
         if not url or "\0" in url:
             raise StorageUrlError("object store: needs a folder or s3://BUCKET/PREFIX")
-        return _open_folder(Path(url))
+        return _open_folder(Path(url), locks)
     if scheme == "file":
         parts = urlsplit(url)
         path = unquote(parts.path)
         if parts.netloc not in {"", "localhost"} or len(path) < 2 or "\0" in path:
             raise StorageUrlError("object store: a file address looks like file:///FOLDER")
-        return _open_folder(Path(path))
+        return _open_folder(Path(path), locks)
     if scheme == "s3":
         # boto3 takes a quarter of a second to import, which a folder need not pay.
         from storage.s3 import S3Objects
 
-        return S3Objects.from_url(url, endpoint_url=s3_endpoint_url)
+        return S3Objects.from_url(url, endpoint_url=s3_endpoint_url, locks=locks)
     raise StorageUrlError(
         "object store: only s3://BUCKET/PREFIX, file:///FOLDER and folder paths are known"
     )
 
 
-def _open_folder(path: Path) -> ObjectStore:
+def _open_folder(path: Path, locks: LockRules | None) -> KeepingStore:
     from storage.folder import FolderObjects
 
-    return FolderObjects(path)
+    return FolderObjects(path, locks=locks)

@@ -5,64 +5,36 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import IO, TYPE_CHECKING, NotRequired, TypedDict
 
-import boto3
-from boto3.exceptions import Boto3Error
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-)
-from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.exceptions import BotoCoreError, HTTPClientError
 
-from storage.errors import (
-    ObjectMissingError,
-    StorageError,
-    StorageFullError,
-    StorageUnavailableError,
-    StorageUrlError,
-)
-from storage.folder import writing_whole
-from storage.keys import checked_key, checked_prefix
+from storage.errors import ObjectMissingError, StorageError, StorageUnavailableError
+from storage.keys import checked_prefix
 from storage.objects import ObjectInfo
+from storage.s3_bucket import ATTEMPTS, parse_bucket_url
+from storage.s3_versions import S3Versions
+from storage.versions import LockMode, LockRules
+from storage.whole_files import writing_whole
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.literals import ObjectLockModeType
 
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_CONNECT_TIMEOUT_S = 4
-_READ_TIMEOUT_S = 30
-_ATTEMPTS = 3
 _CHUNK_BYTES = 1 << 20
 _MAX_PUT_BYTES = 5 * 1024**3  # what one PutObject may carry
-_DENIED = frozenset(
-    {
-        "401",
-        "403",
-        "AccessDenied",
-        "AllAccessDisabled",
-        "AccountProblem",
-        "ExpiredToken",
-        "InvalidAccessKeyId",
-        "InvalidToken",
-        "SignatureDoesNotMatch",
-        "RequestTimeTooSkewed",
-    }
-)
-_FULL = frozenset({"507", "InsufficientStorage", "QuotaExceeded", "XMinioStorageFull"})
 
 
-class S3Objects:
+class _LockHeaders(TypedDict):
+    ObjectLockMode: NotRequired[ObjectLockModeType]
+    ObjectLockRetainUntilDate: NotRequired[datetime]
+
+
+class S3Objects(S3Versions):
     """Objects of one bucket, below a prefix.
 
     Each put carries its SHA-256, so a server that knows checksums refuses bytes that changed on the
@@ -72,52 +44,34 @@ class S3Objects:
         bucket: Its name; the bucket exists.
         prefix: "" or a key part without a slash at its end; goes before every key.
         endpoint_url: None for Amazon's.
+        locks: What is locked when it is written; the bucket must have Object Lock then.
 
     Raises:
         StorageUnavailableError: boto3's own configuration is broken.
     """
 
-    def __init__(self, bucket: str, *, prefix: str = "", endpoint_url: str | None = None) -> None:
-        self._bucket = bucket
-        self._prefix = f"{prefix}/" if prefix else ""
-        self._endpoint_url = endpoint_url
-        config = Config(
-            signature_version="s3v4",
-            s3={"addressing_style": "path" if endpoint_url else "auto"},
-            connect_timeout=_CONNECT_TIMEOUT_S,
-            read_timeout=_READ_TIMEOUT_S,
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-            # We bring the SHA-256 ourselves: stores that only speak older S3 choke on trailers.
-            request_checksum_calculation="when_required",
-        )
-        with self._mapped():
-            session = boto3.session.Session()
-            self._client: S3Client = session.client(
-                "s3",
-                endpoint_url=endpoint_url,
-                region_name=session.region_name or "us-east-1",
-                config=config,
-            )
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        endpoint_url: str | None = None,
+        locks: LockRules | None = None,
+    ) -> None:
+        super().__init__(bucket, prefix=prefix, endpoint_url=endpoint_url)
+        self._lock_rules = locks
 
     @classmethod
-    def from_url(cls, url: str, *, endpoint_url: str | None = None) -> S3Objects:
+    def from_url(
+        cls, url: str, *, endpoint_url: str | None = None, locks: LockRules | None = None
+    ) -> S3Objects:
         """Open `s3://BUCKET/PREFIX`.
 
         Raises:
             StorageUrlError: the address or the endpoint is malformed, or holds credentials.
         """
-        bucket, _, prefix = url.removeprefix("s3://").partition("/")
-        if not _BUCKET.fullmatch(bucket):
-            raise StorageUrlError(
-                "object store: an S3 address looks like s3://BUCKET/PREFIX, the bucket in small "
-                "letters, digits, dots and dashes; credentials do not belong in it"
-            )
-        prefix = prefix.strip("/")
-        if prefix:
-            checked_key(prefix)
-        if endpoint_url is not None:
-            _check_endpoint(endpoint_url)
-        return cls(bucket, prefix=prefix, endpoint_url=endpoint_url)
+        bucket, prefix = parse_bucket_url(url, endpoint_url)
+        return cls(bucket, prefix=prefix, endpoint_url=endpoint_url, locks=locks)
 
     def put_file(self, key: str, path: Path, *, content_type: str) -> None:
         """See `ObjectStore.put_file`.
@@ -182,19 +136,6 @@ class S3Objects:
         """See `ObjectStore.url`."""
         return f"s3://{self._bucket}/{self._name(key)}"
 
-    def check(self) -> None:
-        """See `ObjectStore.check`. Reading is tried; whether we may write shows at a write."""
-        with self._mapped():
-            self._client.head_bucket(Bucket=self._bucket)
-
-    def describe(self) -> str:
-        """See `ObjectStore.describe`."""
-        where = f" at {self._endpoint_url}" if self._endpoint_url else ""
-        return f"S3 bucket {self._bucket}/{self._prefix}{where}"
-
-    def _name(self, key: str) -> str:
-        return self._prefix + checked_key(key)
-
     def _put(
         self, key: str, name: str, body: bytes | IO[bytes], digest: bytes, content_type: str
     ) -> None:
@@ -205,12 +146,22 @@ class S3Objects:
                 Body=body,
                 ContentType=content_type,
                 ChecksumSHA256=base64.b64encode(digest).decode(),
+                **self._lock_headers(key),
             )
+
+    def _lock_headers(self, key: str) -> _LockHeaders:
+        until = self._lock_rules.until(key, datetime.now(UTC)) if self._lock_rules else None
+        if until is None or self._lock_rules is None:
+            return {}
+        mode: ObjectLockModeType = (
+            "COMPLIANCE" if self._lock_rules.mode is LockMode.COMPLIANCE else "GOVERNANCE"
+        )
+        return {"ObjectLockMode": mode, "ObjectLockRetainUntilDate": until}
 
     def _read(self, key: str, file: IO[bytes]) -> None:
         name = self._name(key)
         # boto3 tries a request again by itself, but not a body that breaks off.
-        for tries_left in reversed(range(_ATTEMPTS)):
+        for tries_left in reversed(range(ATTEMPTS)):
             with self._mapped(key):
                 body = self._client.get_object(Bucket=self._bucket, Key=name)["Body"]
             try:
@@ -245,51 +196,3 @@ class S3Objects:
                         size_bytes=entry["Size"],
                         modified_at=entry["LastModified"].astimezone(UTC),
                     )
-
-    @contextmanager
-    def _mapped(self, key: str | None = None) -> Iterator[None]:
-        # `from None` everywhere: what S3 answers quotes signed requests and keys of ours.
-        try:
-            yield
-        except ClientError as exc:
-            raise self._client_error(exc, key) from None
-        except NoCredentialsError:
-            raise StorageUnavailableError(
-                f"{self.describe()}: no credentials; set AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY, or a profile"
-            ) from None
-        except (HTTPClientError, BotoConnectionError) as exc:
-            raise StorageUnavailableError(
-                f"{self.describe()}: cannot be reached ({type(exc).__name__})"
-            ) from None
-        except (BotoCoreError, Boto3Error) as exc:
-            raise StorageUnavailableError(
-                f"{self.describe()}: cannot be used ({type(exc).__name__})"
-            ) from None
-
-    def _client_error(self, exc: ClientError, key: str | None) -> StorageError:
-        code = str(exc.response.get("Error", {}).get("Code", "unknown"))
-        if code in {"NoSuchBucket", "301", "PermanentRedirect"} or (code == "404" and key is None):
-            return StorageUnavailableError(f"{self.describe()}: there is no such bucket here")
-        if code in {"404", "NoSuchKey", "NotFound"}:
-            return ObjectMissingError(f"object {key!r} is not in {self.describe()}")
-        if code in _DENIED:
-            return StorageUnavailableError(
-                f"{self.describe()}: access denied ({code}); check the credentials and the policy"
-            )
-        if code in _FULL:
-            return StorageFullError(f"{self.describe()}: is full ({code})")
-        return StorageUnavailableError(f"{self.describe()}: refused the request ({code})")
-
-
-def _check_endpoint(endpoint_url: str) -> None:
-    try:
-        parts = urlsplit(endpoint_url)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        valid = valid and parts.username is None and parts.password is None
-    except ValueError:
-        valid = False
-    if not valid:
-        raise StorageUrlError(
-            "S3 endpoint: needs https://HOST or http://HOST:PORT, without credentials"
-        )

@@ -9,7 +9,7 @@ that other rules can be tried on the same call later. JSON lines in UTF-8: a hea
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -106,17 +106,24 @@ def parse_transcript(data: bytes, *, key: str) -> Transcript:
     )
 
 
-def forget_transcripts(objects: ObjectStore, *, before: datetime) -> int:
+def forget_transcripts(
+    objects: ObjectStore, *, before: datetime, held: Collection[str] = ()
+) -> int:
     """Remove all transcripts that were written before a moment.
 
     Args:
         objects: The store.
         before: UTC.
+        held: Session ids of calls of which nothing may be removed.
 
     Returns:
         How many were removed.
     """
-    old = [found.key for found in objects.list(PREFIX) if found.modified_at < before]
+    old = [
+        found.key
+        for found in objects.list(PREFIX)
+        if found.modified_at < before and not any(room_sid in found.key for room_sid in held)
+    ]
     for key in old:
         objects.delete(key)
     return len(old)

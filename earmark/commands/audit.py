@@ -16,10 +16,17 @@ from earmark.audit_output import AuditOutput
 from earmark.audit_screen import AuditScreen
 from earmark.cli import exit_code_of
 from earmark.errors import BadInputError
+from earmark.keeping_settings import lock_rules
 from earmark.logs import setup_logging
 from earmark.moments import Day, Moment
 from earmark.settings import Settings, load_settings
-from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, redaction_options, rule_paths
+from earmark.wiring import (
+    RULES_OPTION,
+    SPEAKER_OPTION,
+    open_store,
+    redaction_options,
+    rule_paths,
+)
 
 if TYPE_CHECKING:
     from earmark.audit_plan import AuditPlan
@@ -126,17 +133,14 @@ def command(rules: tuple[Path, ...], as_json: bool, show_text: bool, **options: 
     setup_logging("ERROR")  # what is only warned of stands in the report
     signal.signal(signal.SIGTERM, _stop)
     screen = AuditScreen()
-    # The speech libraries take seconds to import: not before the arguments are known to be good.
-    from storage.objects import open_objects
-
     plan = _plan(chosen, settings, rule_paths(rules, settings))
-    objects = open_objects(settings.resolved_objects_url, s3_endpoint_url=settings.s3_endpoint_url)
+    objects = open_store(settings)
     output = AuditOutput(objects, as_json=as_json, show_text=show_text)
     if chosen.is_of_many:
         code = _audit_many(chosen, plan, objects, screen, output)
     else:
         code = _audit_named(chosen, plan, screen, output)
-    _forget_transcripts(settings.keep_transcripts_days, objects, screen)
+    _forget_transcripts(settings.keep_transcripts_days, plan, objects, screen)
     _forget_stages(settings.keep_stages_days, objects)
     raise SystemExit(code)
 
@@ -170,6 +174,7 @@ def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditP
         keep_transcripts_days=settings.keep_transcripts_days,
         keep_stages_days=settings.keep_stages_days,
         redaction=redaction_options(settings),
+        locks=lock_rules(settings),
         # Who names a call insists on it; a night must not stumble over one again and again.
         max_faults=chosen.max_attempts if chosen.is_of_many else None,
         retries_poisoned=chosen.retry_poisoned,
@@ -270,16 +275,28 @@ def _sum_up(day: date, plan: AuditPlan, objects: ObjectStore, screen: AuditScree
     screen.say(f"Summary of the day: {objects.url(night.html_key)}")
 
 
-def _forget_transcripts(days: int | None, objects: ObjectStore, screen: AuditScreen) -> None:
+def _forget_transcripts(
+    days: int | None, plan: AuditPlan, objects: ObjectStore, screen: AuditScreen
+) -> None:
     """Remove the transcripts whose time is over.
 
     Where none are to be kept, those of earlier days stay: a shell without the setting must not
     empty the store of those who have it.
     """
+    from storage.database import open_database
+    from storage.holds import held_calls
     from storage.transcripts import forget_transcripts
 
     if days is not None:
-        n_old = forget_transcripts(objects, before=datetime.now(UTC) - timedelta(days=days))
+        database = open_database(plan.database_url)
+        try:
+            with database.begin(read_only=True) as connection:
+                held = held_calls(connection).room_sids
+        finally:
+            database.close()
+        n_old = forget_transcripts(
+            objects, before=datetime.now(UTC) - timedelta(days=days), held=held
+        )
         if n_old:
             what = "1 kept transcript was" if n_old == 1 else f"{n_old} kept transcripts were"
             screen.say(f"{what} older than {days} days and {what.split()[-1]} removed.")

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from earmark.errors import ServiceMissingError
+from earmark.keeping_settings import lock_rules
 from earmark.logs import setup_logging
 from earmark.settings import Settings, load_settings
 from earmark.wiring import (
@@ -98,6 +99,7 @@ def _observe(
         database_url=settings.resolved_database_url,
         objects_url=settings.resolved_objects_url,
         s3_endpoint_url=settings.s3_endpoint_url,
+        locks=lock_rules(settings),
         spool_dir=settings.data_dir.absolute() / "spool",
         supervisors=frozenset(settings.supervisors),
         roles=role_patterns(settings),

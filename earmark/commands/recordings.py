@@ -13,7 +13,7 @@ import click
 from earmark.logs import setup_logging
 from earmark.moments import Moment
 from earmark.settings import Settings, load_settings
-from earmark.wiring import egress_options, livekit_access
+from earmark.wiring import egress_options, livekit_access, open_store
 
 if TYPE_CHECKING:
     from realtime.lister import Listed, Oddity, ServerSide
@@ -103,11 +103,10 @@ def _look(
 ) -> Listed:
     from realtime.lister import Lister
     from storage.database import open_database
-    from storage.objects import open_objects
 
     options = egress_options(settings)
     server = None if offline else asyncio.run(_ask(settings))
-    objects = open_objects(settings.resolved_objects_url, s3_endpoint_url=settings.s3_endpoint_url)
+    objects = open_store(settings)
     database = open_database(settings.resolved_database_url)
     try:
         lister = Lister(database, objects, options, settle_s=settle_s)

@@ -15,7 +15,7 @@ from earmark.commands.record_lines import records
 from earmark.errors import BadInputError
 from earmark.moments import Moment
 from earmark.settings import Settings, load_settings
-from earmark.wiring import embedder_for, rule_paths
+from earmark.wiring import embedder_for, open_store, rule_paths
 from rules.backtest import Comparison, PastCall, same_packs
 from rules.cases import rule_files_of
 from rules.loader import load_rulebook
@@ -168,9 +168,8 @@ def _stored(
     from rich.progress import track
 
     from storage.database import open_database
-    from storage.objects import open_objects
 
-    objects = open_objects(settings.resolved_objects_url, s3_endpoint_url=settings.s3_endpoint_url)
+    objects = open_store(settings)
     objects.check()
     database = open_database(settings.resolved_database_url)
     try:

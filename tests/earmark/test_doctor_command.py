@@ -21,10 +21,9 @@ from tests.servers.s3 import S3Server
 
 EDGES = [
     "room", "speech detection", "live speech to text", "second ear for numbers",
-    "audit transcription",
-    "sentence similarity", "diarization", "watch", "recorder", "objects", "database", "executor",
-    "nightly audit",
-    "rules", "signing secret", "alert targets", "records", "analyst",
+    "audit transcription", "sentence similarity", "diarization", "watch", "recorder", "objects",
+    "retention", "evidence bundles", "database", "executor", "nightly audit", "rules",
+    "signing secret", "alert targets", "records", "analyst",
 ]  # fmt: skip
 GOOD_SECRET = "whsec_aHVzaGh1c2hodXNoaHVzaGh1c2hodXNo"
 
@@ -79,7 +78,9 @@ def test_without_settings(doctor: Doctor, tmp_path: Path) -> None:
     }  # fmt: skip
     assert {edge["state"] for edge in edges.values()} == {"ok", "default"}
     assert edges["database"]["uses"].endswith("earmark-data/earmark.db (would be created)")
-    assert edges["objects"]["uses"].endswith("earmark-data/objects (would be created)")
+    assert edges["objects"]["uses"].endswith(
+        "earmark-data/objects (would be created); holds and locks are kept by Earmark alone"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -404,3 +405,19 @@ def test_which_rooms_are_watched(doctor: Doctor) -> None:
     _, edges = doctor.edges(EARMARK_WATCH_INCLUDE="sales-*", EARMARK_WATCH_EXCLUDE="*-test")
     assert edges["watch"]["state"] == "ok"
     assert "sales-* but *-test" in edges["watch"]["uses"]
+
+
+@pytest.mark.s3
+def test_object_lock_of_a_bucket(s3_server: S3Server, doctor: Doctor) -> None:
+    """Whether a bucket keeps versions and locks objects is told."""
+    s3_server.make_bucket("doctor-locked", locked=True)
+    for bucket, said in (
+        ("doctor-locked", "with versions, Object Lock on"),
+        (s3_server.bucket, "without versions, Object Lock off"),
+    ):
+        variables = s3_server.environment() | {"EARMARK_OBJECTS_URL": f"s3://{bucket}"}
+        edge = doctor.edges(**variables)[1]["objects"]
+        assert (edge["state"], said in str(edge["uses"])) == ("ok", True)
+    edge = doctor.edges(EARMARK_LOCK_REPORTS_DAYS="30")[1]["objects"]
+    assert edge["state"] == "broken"
+    assert "the bucket cannot lock" in str(edge["mend"])

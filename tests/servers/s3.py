@@ -48,8 +48,8 @@ class S3Server:
             "EARMARK_S3_ENDPOINT_URL": self.endpoint_url,
         }
 
-    def make_bucket(self, name: str) -> None:
-        """Make one more bucket."""
+    def make_bucket(self, name: str, *, locked: bool = False) -> None:
+        """Make one more bucket, with versions and Object Lock if asked."""
         boto3.client(
             "s3",
             endpoint_url=self.endpoint_url,
@@ -57,7 +57,7 @@ class S3Server:
             aws_secret_access_key=self.secret_key,
             region_name="us-east-1",
             config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
-        ).create_bucket(Bucket=name)
+        ).create_bucket(Bucket=name, ObjectLockEnabledForBucket=locked)
 
 
 @contextmanager
