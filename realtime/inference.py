@@ -12,7 +12,12 @@ from pathlib import Path
 
 from livekit.agents.inference_runner import _InferenceRunner
 
-from realtime.recognition import ThreadRecogniser, load_live_recogniser, load_second_ear
+from realtime.recognition import (
+    ThreadRecogniser,
+    load_live_recogniser,
+    load_second_ear,
+    second_recogniser,
+)
 from realtime.speech_server import SpeechThread
 
 METHOD = "earmark_live_recogniser"
@@ -33,7 +38,7 @@ class LiveRecogniserRunner(_InferenceRunner):
         models_dir = Path(os.environ[MODELS_DIR_VARIABLE])
         second = None
         if os.environ.get(SECOND_EAR_VARIABLE):
-            second = ThreadRecogniser(load_second_ear(models_dir), max_batch=1)
+            second = second_recogniser(load_second_ear(models_dir))
         server = SpeechThread(ThreadRecogniser(load_live_recogniser(models_dir)), second)
         server.start()
         self._server = server

@@ -114,7 +114,7 @@ class Listener:
         second = recogniser.second
         self._second_ear = None
         if second is not None:
-            self._second_ear = SecondEar(second, session.weigh, timeout_s=again_timeout_s)
+            self._second_ear = SecondEar(second, session, timeout_s=again_timeout_s)
         self.n_dropped_guesses = 0
         self.n_dropped_finals = 0
         self._guesses: asyncio.Queue[_Guess] = asyncio.Queue(1)

@@ -12,6 +12,7 @@ from realtime.recognition import (
     ThreadRecogniser,
     load_live_recogniser,
     load_second_ear,
+    second_recogniser,
 )
 
 BUILT_IN = "whisper"
@@ -35,7 +36,7 @@ async def open_recogniser(
     if live_stt == BUILT_IN:
         second = None
         if second_ear:
-            second = ThreadRecogniser(load_second_ear(models_dir), max_batch=1)
+            second = second_recogniser(load_second_ear(models_dir))
         built_in = ThreadRecogniser(load_live_recogniser(models_dir), second=second)
         try:
             yield built_in

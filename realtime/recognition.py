@@ -31,6 +31,10 @@ SECOND_MODEL_ID = "faster-whisper-base"
 MAX_BATCH = 4
 
 
+# Pieces of all rooms that wait for the second ear. Each takes about a second of a core.
+MAX_WAITING_FOR_SECOND = 3
+
+
 class Guesses(Enum):
     """Whether a recogniser may be asked about speech that still grows."""
 
@@ -87,6 +91,13 @@ def load_second_ear(models_dir: Path) -> SecondReader:
     folder = find_model(SECOND_MODEL_ID, models_dir)
     # One thread: it must not hold up the first ear, which everybody waits for.
     return SecondReader(folder, name=SECOND_MODEL_ID, cpu_threads=1)
+
+
+def second_recogniser(reader: BatchRecogniser) -> ThreadRecogniser:
+    """A second ear behind a short queue: who would wait for long takes what the first ear heard."""
+    return ThreadRecogniser(
+        reader, max_batch=1, queue=SpeechQueue(max_finals=MAX_WAITING_FOR_SECOND)
+    )
 
 
 class ThreadRecogniser:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,18 @@ AGAIN_TIMEOUT_S = 5.0
 # Pieces of all speakers of a call that wait for it at a time.
 _MAX_WAITING = 2
 
+
+class Judge(Protocol):
+    """What the rules make of a reading; a `CallSession`."""
+
+    def weigh(self, utterance: Utterance) -> float:
+        """How certain the personal data is that it would lead to, in [0.0, 1.0]."""
+
+    def is_awaited(self, utterance: Utterance) -> bool:
+        """Whether a number was announced in it, and something else follows."""
+
+
 AsUtterance = Callable[[Sequence[RecognisedWord]], Utterance | None]
-Weigh = Callable[[Utterance], float]
 OnWorked = Callable[[float], None]
 
 
@@ -37,15 +48,15 @@ class SecondEar:
 
     Args:
         recogniser: Gives several readings of a piece, see `Recognition.others`.
-        weigh: How certain the personal data is that an utterance would lead to, in [0.0, 1.0].
+        judge: Weighs readings.
         timeout_s: For how long a piece may keep what was said behind it waiting.
     """
 
     def __init__(
-        self, recogniser: AsyncRecogniser, weigh: Weigh, *, timeout_s: float = AGAIN_TIMEOUT_S
+        self, recogniser: AsyncRecogniser, judge: Judge, *, timeout_s: float = AGAIN_TIMEOUT_S
     ) -> None:
         self._recogniser = recogniser
-        self._weigh = weigh
+        self._judge = judge
         self._timeout_s = timeout_s
         self._n_waiting = 0
 
@@ -72,9 +83,11 @@ class SecondEar:
             fails or is too busy.
         """
         said = as_utterance(first.words)
-        if said is None or not may_hold_number(said):
+        if said is None:
             return first
-        known = self._weigh(said)
+        if not may_hold_number(said) and not self._judge.is_awaited(said):
+            return first
+        known = self._judge.weigh(said)
         if known >= WHOLE_SCORE:
             return first
         if self._n_waiting >= _MAX_WAITING:
@@ -111,7 +124,7 @@ class SecondEar:
             said = as_utterance(reading.words)
             if said is None:
                 continue
-            weight = self._weigh(said)
+            weight = self._judge.weigh(said)
             if weight > best_weight or (reading is plain and weight == best_weight):
                 best, best_weight = reading, weight
         return best

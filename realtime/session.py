@@ -133,6 +133,10 @@ class CallSession:
         """
         return self._readings.weigh(self._state, utterance)
 
+    def is_awaited(self, utterance: Utterance) -> bool:
+        """Whether a number is announced in a final utterance, and something else follows."""
+        return self._readings.is_awaited(self._state, utterance)
+
     async def advance(self, silent_until_s: float) -> None:
         """Let time go by.
 

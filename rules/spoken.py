@@ -63,6 +63,7 @@ def _vocabulary() -> Mapping[str, tuple[Kind, str]]:
     words |= dict.fromkeys(("for", "fore"), (Kind.HOMOPHONE, "4"))
     words |= dict.fromkeys(("to", "too"), (Kind.HOMOPHONE, "2"))
     words |= {"ate": (Kind.HOMOPHONE, "8"), "won": (Kind.HOMOPHONE, "1")}
+    words |= {"free": (Kind.HOMOPHONE, "3")}  # "th" is hard to hear, and for many to say
     words |= {"i": (Kind.HOMOPHONE, "1")}  # "4 5 I 6"
     separators = "dash hyphen minus dot period point comma space slash stroke"
     words |= dict.fromkeys(separators.split(), (Kind.SEPARATOR, ""))

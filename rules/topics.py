@@ -72,7 +72,7 @@ three little numbers on the back|last three on the back|little number on the bac
         d e a registration|dea registration number
         prescriber number|physician license|physician license number|nursing license number""",
         Topic.ACCOUNT: """account number|account|account no|pay into|paid into|bank details
-        account details|bank account|bank account number
+        account details|count number|bank account|bank account number
         checking account|checking account number|savings account|savings account number
         current account|account is|acct number|acct""",
         Topic.ROUTING: """routing number|routing|aba|aba number|a b a number|aba routing number
@@ -90,7 +90,7 @@ office line|switchboard|pager|voicemail|get disconnected|gets disconnected
 get cut off|gets cut off|lose the connection|speed dial|text it to|send a text to|telephone no
 phone no|mobile no|tel no|landline number|daytime number|evening number|emergency contact
 emergency contact number""",
-        Topic.NHS: "nhs|nhs number|n h s number|n h s|national health service number",
+        Topic.NHS: "nhs|nhs number|mnhs number|n h s number|n h s|national health service number",
         Topic.NINO: """national insurance|national insurance number|ni number|n i number|nino
         national insurance no""",
         Topic.SORT_CODE: "sort code|sortcode|sort codes",
@@ -178,6 +178,18 @@ def _topics() -> Mapping[str, Topic]:
 
 
 _TOPICS = _topics()
+
+
+# Who talks of one of these is about to give a number, or has just done so. Of cards, accounts and
+# telephones people talk without any number.
+ANNOUNCING = frozenset(
+    {
+        Topic.CARD_NUMBER, Topic.SSN, Topic.CVV, Topic.PIN, Topic.ITIN, Topic.PASSPORT,
+        Topic.LICENCE, Topic.MEDICAL, Topic.ROUTING, Topic.NHS, Topic.NINO, Topic.SORT_CODE,
+        Topic.AADHAAR, Topic.PAN, Topic.NIF, Topic.FISCAL, Topic.TFN, Topic.NRIC, Topic.IBAN,
+        Topic.LAST_FOUR,
+    }
+)  # fmt: skip
 
 
 class Mark(NamedTuple):

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from realtime.alerts import Alert  # noqa: E402 - the path comes first
-from realtime.recognition import LIVE_MODEL_ID, ThreadRecogniser, load_second_ear  # noqa: E402
+from realtime.recognition import LIVE_MODEL_ID, ThreadRecogniser, load_second_ear, second_recogniser  # noqa: E402
 from realtime.replay import Replay, Voice  # noqa: E402
 from rules.engine import Engine  # noqa: E402
 from rules.loader import load_rulebook  # noqa: E402
@@ -113,7 +113,7 @@ def live(rulebook: Rulebook, *, second_ear: bool) -> Callable[[Samples], set[str
     vad = VadModel(find_model("silero-vad", MODELS))
     whisper = LiveWhisper(find_model(LIVE_MODEL_ID, MODELS), LIVE, name=LIVE_MODEL_ID)
 
-    second = ThreadRecogniser(load_second_ear(MODELS), max_batch=1) if second_ear else None
+    second = second_recogniser(load_second_ear(MODELS)) if second_ear else None
 
     def heard(samples: Samples) -> set[str]:
         alerts = Alerts()

@@ -74,7 +74,7 @@ def session(engine: Engine) -> CallSession:
 
 
 async def better(session: CallSession, ear: Scripted, first: Recognition) -> str:
-    second = SecondEar(ear, session.weigh, timeout_s=0.2)
+    second = SecondEar(ear, session, timeout_s=0.2)
     best = await second.better(_SOUND, first, _TICKET, as_utterance=as_utterance)
     return " ".join(word.text for word in best.words)
 
@@ -103,6 +103,14 @@ async def test_whole_numbers_and_other_talk_are_not_heard_again(session: CallSes
     assert ear.n_asked == 0
 
 
+async def test_words_in_place_of_an_announced_number_are_heard_again(
+    session: CallSession,
+) -> None:
+    right = "the security code is 907"
+    ear = Scripted(heard(right))
+    assert await better(session, ear, heard("the security code is either sent")) == right
+
+
 async def test_a_number_that_the_second_ear_loses_is_kept(session: CallSession) -> None:
     assert await better(session, Scripted(heard("my card number is")), heard(NEAR)) == NEAR
 
@@ -119,7 +127,7 @@ async def test_a_second_ear_that_fails_or_is_late_takes_nothing_away(
 
 async def test_more_pieces_than_it_can_take_are_left_as_they_were(session: CallSession) -> None:
     ear = Scripted(heard(WHOLE), delay_s=0.05)
-    second = SecondEar(ear, session.weigh)
+    second = SecondEar(ear, session)
     best = await asyncio.gather(
         *(second.better(_SOUND, heard(NEAR), _TICKET, as_utterance=as_utterance) for _ in range(4))
     )
