@@ -127,9 +127,12 @@ def _room(settings: Settings) -> Look:
 
 
 def _speech_detection(settings: Settings) -> Look:
-    import onnxruntime  # noqa: F401 - see that what runs the model can be loaded
+    look = _model("silero-vad", settings)
+    # See that what runs the model can be loaded. Not before `speech`, which keeps it from gathering
+    # usage data.
+    import onnxruntime  # noqa: F401
 
-    return _model("silero-vad", settings)
+    return look
 
 
 def _live_stt(settings: Settings) -> Look:
