@@ -15,12 +15,38 @@ import psutil
 _STOP_TIMEOUT_S = 30.0
 ROOT = Path(__file__).parents[2]
 
+# For a machine that has much else to do.
+_PATIENCE = {
+    "RAY_prestart_worker_first_driver": "0",  # workers are started when they are asked for
+    "RAY_gcs_server_port_wait_time_s": "240",
+    "RAY_worker_register_timeout_seconds": "300",
+    "RAY_agent_register_timeout_ms": "300000",
+    "RAY_health_check_initial_delay_ms": "60000",
+    "RAY_health_check_timeout_ms": "60000",
+    "RAY_health_check_failure_threshold": "20",
+}
+
 # Holds the cluster for as long as somebody holds its standard input. Fewer processes than
 # `ray start`, which brings an autoscaler, a dashboard and a server for Ray clients along.
 _HOLDER = """
-import sys
+import sys, time
 import ray
+from ray._private import services
 
+get_node = services.get_node
+
+def get_node_in_the_end(*arguments):
+    # Ray gives its parts half a minute to start, which a busy machine does not keep.
+    deadline_s = time.monotonic() + 240
+    while True:
+        try:
+            return get_node(*arguments)
+        except RuntimeError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(1)
+
+services.get_node = get_node_in_the_end
 node = ray.init(
     address="local", num_cpus=int(sys.argv[1]), include_dashboard=False, log_to_driver=False,
     object_store_memory=80_000_000, _temp_dir=sys.argv[2], _node_ip_address="127.0.0.1",
@@ -55,8 +81,7 @@ def _start(
     folder: Path, variables: Mapping[str, str], n_cpus: int
 ) -> tuple[subprocess.Popen[str], str]:
     log = folder / "log"
-    # Ray gives its parts half a minute to start, which a busy machine may not keep.
-    for attempt in range(4):
+    for attempt in range(2):
         with log.open("w") as err:
             process = subprocess.Popen(
                 [sys.executable, "-c", _HOLDER, str(n_cpus), str(folder / str(attempt))],
@@ -65,8 +90,7 @@ def _start(
                     "PYTHONPATH": str(ROOT),
                     "OMP_NUM_THREADS": "1",
                     "RAY_USAGE_STATS_ENABLED": "0",
-                    # Workers are started when they are asked for.
-                    "RAY_prestart_worker_first_driver": "0",
+                    **_PATIENCE,
                     **variables,
                 },
                 cwd=ROOT,
