@@ -202,6 +202,21 @@ def run_batches(
     return total
 
 
+def exit_code(summary: Summary, *, n_unchecked: int, findings_ok: bool) -> int:
+    """What the shell sees of a run.
+
+    Args:
+        summary: Of all calls.
+        n_unchecked: What belongs to no call and could not be checked: unreadable manifests, nights.
+        findings_ok: Whether calls may have findings, or be incomplete.
+    """
+    if summary.failure_codes and summary.n_failed == summary.n_calls:
+        return max(summary.failure_codes)
+    if not summary.is_whole or summary.n_poisoned or n_unchecked:
+        return 1
+    return 0 if summary.is_clean or findings_ok else 1
+
+
 @contextmanager
 def _noted(database: Database, batch: Batch, run_id: str, shard: Shard) -> Iterator[list[Summary]]:
     """Note when a night's run began and how it ended; the block puts its summary in."""

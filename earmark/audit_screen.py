@@ -39,11 +39,11 @@ class _RateColumn(ProgressColumn):
 
 
 class AuditScreen:
-    """Progress bars and remarks, on stderr."""
+    """Progress bars and remarks, on stderr unless another console is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self.n_unreadable = 0
-        self._console = Console(stderr=True, highlight=False)
+        self._console = console or Console(stderr=True, highlight=False)
         self._bars = self._make(
             TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(), over_s=30.0
         )

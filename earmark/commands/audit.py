@@ -31,7 +31,6 @@ from earmark.wiring import (
 if TYPE_CHECKING:
     from earmark.audit_plan import AuditPlan
     from offline.call import Call
-    from offline.run import Summary
     from storage.objects import ObjectStore
 
 _MAX_THREADS = 4  # more make one transcriber hardly faster
@@ -225,7 +224,7 @@ def _audit_many(
     output: AuditOutput,
 ) -> int:
     """Audit calls by their time, many at once."""
-    from earmark.audit_runs import Workers, find_batches, run_batches
+    from earmark.audit_runs import Workers, exit_code, find_batches, run_batches
     from storage.database import open_database
 
     shard = chosen.shard or Shard()
@@ -247,15 +246,8 @@ def _audit_many(
     output.show_summary(summary)
     for day in dict.fromkeys(batch.day for batch in found.batches if batch.day is not None):
         _sum_up(day, plan, objects, screen)
-    return _exit_code(chosen, summary, n_unchecked=screen.n_unreadable + found.n_left_out)
-
-
-def _exit_code(chosen: Chosen, summary: Summary, *, n_unchecked: int) -> int:
-    if summary.failure_codes and summary.n_failed == summary.n_calls:
-        return max(summary.failure_codes)
-    if not summary.is_whole or summary.n_poisoned or n_unchecked:
-        return 1
-    return 0 if summary.is_clean or chosen.findings_ok else 1
+    n_unchecked = screen.n_unreadable + found.n_left_out
+    return exit_code(summary, n_unchecked=n_unchecked, findings_ok=chosen.findings_ok)
 
 
 def _sum_up(day: date, plan: AuditPlan, objects: ObjectStore, screen: AuditScreen) -> None:
