@@ -12,7 +12,8 @@ the phrases which both sides raised: what one of them alone raised has no delay 
 
 Own work is what lies between the recogniser and the subscriber: from when the words of the pass
 that decided had been computed until the alert was there, and the time for which the request had
-waited while the recogniser was idle (`timed_worker.py` notes both).
+waited while the recogniser was idle (`timed_worker.py` notes both). Phrases count for it, and not
+numbers: a number may be told by the silence behind it, and then no pass decides.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ SENTENCES = (
 VOICES = ("en-us", "en-us+f2", "en-us+m3")
 WARM_UP = "Good morning, thank you for your patience, and how may I help you today?"
 SUBJECTS = ("conduct.", "pii.")  # of the rules that count; a missing notice is none of these
+BY_WORDS = "conduct."  # these wait for nothing but words
 SUPERVISOR = "supervisor"
 PAUSE_S = 2.5  # behind a sentence, for the alerts that come late
 READY_WITHIN_S = 180.0
@@ -105,7 +107,7 @@ class Side:
     client: Caller
     raised: list[tuple[str, float]] = field(default_factory=list)  # rule, monotonic
     delays_s: list[float | None] = field(default_factory=list)  # of each phrase, None if unheard
-    arrived_s: list[float] = field(default_factory=list)  # monotonic; of those with a delay
+    arrived_s: list[float] = field(default_factory=list)  # monotonic; of phrases
     n_unasked: int = 0
     n_retracted: int = 0
 
@@ -136,7 +138,8 @@ class Side:
                 left.remove(found)
                 ended_s = at_s[min(bisect.bisect_left(said_s, hit.span.end_s), len(at_s) - 1)]
                 delays.append(found[1] - ended_s)
-                self.arrived_s.append(found[1])
+                if hit.rule_id.startswith(BY_WORDS):
+                    self.arrived_s.append(found[1])
         self.n_unasked += len(left)
         self.delays_s += delays
         return delays
