@@ -7,11 +7,13 @@ same sentences in turn: one has `earmark observe` in it, the other a plain livek
 (`plain_observer.py`: `stt.StreamAdapter` behind its Silero detector) with the same weights and
 rules. In each room a supervisor's client takes the alerts. A delay counts from when the last sound
 of a phrase was given to the publisher's track until the alert is at that client; the end of a
-phrase is where an unhurried pass over the whole sentence places its last word.
+phrase is where an unhurried pass over the whole sentence places its last word. The ratio is that of
+the phrases which both sides raised: what one of them alone raised has no delay at the other.
 
 Own work is what lies between the recogniser and the subscriber: from when the words of the pass
 that decided had been computed until the alert was there, and the time for which the request had
-waited while the recogniser was idle (`timed_worker.py` notes both).
+waited while the recogniser was idle (`timed_worker.py` notes both). Phrases count for it, and not
+numbers: a number may be told by the silence behind it, and then no pass decides.
 """
 
 from __future__ import annotations
@@ -74,10 +76,23 @@ SENTENCES = (
     "My social security number is two one nine, zero nine, nine five two six, and I live alone.",
     "We give you guaranteed returns of seven per cent, which is more than any bank will offer.",
     "There is no chance that you lose, because these are guaranteed returns, as I said before.",
+    "If you do not pay today we will have you arrested, and I mean that.",
+    "You are going to jail if this is not settled by Friday evening, let me be clear about it.",
+    "There is no risk at all in this product, and my mother has bought it as well.",
+    "You should be ashamed of yourself, and I say that as somebody who pays every bill on time.",
+    "This product has guaranteed income for life, which you can hand on to your children.",
+    "I know where you live, and I know where your children go to school.",
+    "It is one hundred percent safe, I have sold it to hundreds of people this year.",
+    "I will tell your employer about your debt, unless we find an agreement before the weekend.",
+    "Listen to me, this is a risk free investment, whatever the newspapers say about it.",
+    "You can double your money in a year, and nobody else in this town will tell you that.",
+    "Our fund comes with guaranteed profits, and it has done so for the last twenty years.",
+    "You are a liar, and I will not listen to this for one minute longer.",
 )
 VOICES = ("en-us", "en-us+f2", "en-us+m3")
 WARM_UP = "Good morning, thank you for your patience, and how may I help you today?"
 SUBJECTS = ("conduct.", "pii.")  # of the rules that count; a missing notice is none of these
+BY_WORDS = "conduct."  # these wait for nothing but words
 SUPERVISOR = "supervisor"
 PAUSE_S = 2.5  # behind a sentence, for the alerts that come late
 READY_WITHIN_S = 180.0
@@ -91,8 +106,8 @@ class Side:
     caller: Caller
     client: Caller
     raised: list[tuple[str, float]] = field(default_factory=list)  # rule, monotonic
-    delays_s: list[float] = field(default_factory=list)
-    arrived_s: list[float] = field(default_factory=list)  # monotonic; of those with a delay
+    delays_s: list[float | None] = field(default_factory=list)  # of each phrase, None if unheard
+    arrived_s: list[float] = field(default_factory=list)  # monotonic; of phrases
     n_unasked: int = 0
     n_retracted: int = 0
 
@@ -101,8 +116,8 @@ class Side:
         if rule.startswith(SUBJECTS):
             self.raised.append((rule, time.monotonic()))
 
-    async def hear(self, samples: Samples, true: list[Hit]) -> list[float]:
-        """Say something; gives the delays of the alerts that were asked for."""
+    async def hear(self, samples: Samples, true: list[Hit]) -> list[float | None]:
+        """Say something; gives the delay of each alert that was asked for, None if none came."""
         self.raised.clear()
         said_s: list[float] = []
         at_s: list[float] = []
@@ -113,14 +128,18 @@ class Side:
 
         await self.caller.speak(samples, progress)
         await asyncio.sleep(PAUSE_S)
-        left, delays = list(self.raised), []
+        left = list(self.raised)
+        delays: list[float | None] = []
         for hit in true:
             found = next((each for each in left if each[0] == hit.rule_id), None)
-            if found is not None:
+            if found is None:
+                delays.append(None)
+            else:
                 left.remove(found)
                 ended_s = at_s[min(bisect.bisect_left(said_s, hit.span.end_s), len(at_s) - 1)]
                 delays.append(found[1] - ended_s)
-                self.arrived_s.append(found[1])
+                if hit.rule_id.startswith(BY_WORDS):
+                    self.arrived_s.append(found[1])
         self.n_unasked += len(left)
         self.delays_s += delays
         return delays
@@ -232,9 +251,9 @@ def p95(values: list[float]) -> float:
     return sorted(values)[min(len(values) - 1, int(0.95 * len(values)))]
 
 
-def rounded(values: list[float]) -> str:
+def rounded(values: list[float | None]) -> str:
     """Delays for a line of text."""
-    return "/".join(f"{value:.2f}" for value in values) or "-"
+    return "/".join("-" if value is None else f"{value:.2f}" for value in values)
 
 
 async def measure(server: DevServer, rooms: tuple[str, str], options: argparse.Namespace) -> Side:
@@ -254,18 +273,25 @@ async def measure(server: DevServer, rooms: tuple[str, str], options: argparse.N
         of_ours, of_plain = await ours.hear(samples, hits), await plain.hear(samples, hits)
         if options.verbose:
             rules_hit = ", ".join(hit.rule_id for hit in hits)
-            print(f"{text[:50]:<52}{rounded(of_ours)} {rounded(of_plain)} {rules_hit}", flush=True)
+            shown = f"{rounded(of_ours):>6}{rounded(of_plain):>6}  {rules_hit}"
+            print(f"{text[:50]:<52}{shown}", flush=True)
     for side in (ours, plain):
         await side.caller.leave()
         await side.client.leave()
     print(f"{sum(map(len, true))} phrases in {len(lines)} sentences, on a real server")
     print(f"{'':<10}{'raised':>8}{'unasked':>9}{'taken back':>12}{'median':>10}{'p95':>10}")
     for side in (ours, plain):
-        of_it = side.delays_s
+        of_it = [delay_s for delay_s in side.delays_s if delay_s is not None]
         counts = f"{len(of_it):>8}{side.n_unasked:>9}{side.n_retracted:>12}"
         print(f"{side.name:<10}{counts}{statistics.median(of_it):>8.2f} s{p95(of_it):>8.2f} s")
-    by_median = statistics.median(ours.delays_s) / statistics.median(plain.delays_s)
-    print(f"{'ratio':<39}{by_median:>10.2f}{p95(ours.delays_s) / p95(plain.delays_s):>10.2f}")
+    pairs = zip(ours.delays_s, plain.delays_s, strict=True)
+    both = [(a, b) for a, b in pairs if a is not None and b is not None]
+    of_ours, of_plain = [a for a, _ in both], [b for _, b in both]
+    print(f"the {len(both)} phrases that both raised:")
+    for name, of_it in ((ours.name, of_ours), (plain.name, of_plain)):
+        print(f"{name:<39}{statistics.median(of_it):>8.2f} s{p95(of_it):>8.2f} s")
+    by_median = statistics.median(of_ours) / statistics.median(of_plain)
+    print(f"{'ratio':<39}{by_median:>8.2f}{p95(of_ours) / p95(of_plain):>10.2f}")
     return ours
 
 

@@ -41,6 +41,7 @@ from earmark.demo_call import Access, Caller  # noqa: E402 - the path comes firs
 from earmark.observer_process import running_observer  # noqa: E402
 from realtime.devserver import DevServer, running_livekit_server  # noqa: E402
 from realtime.dispatch import livekit_api  # noqa: E402
+from realtime.errors import LiveKitUnavailableError  # noqa: E402
 from rules.types import Role  # noqa: E402
 from scripts.tools import find_tool  # noqa: E402
 from speech.audio import SAMPLE_RATE_HZ, decode  # noqa: E402
@@ -96,6 +97,7 @@ class Soak:
     n_calls: int = 0
     n_unobserved: int = 0  # rooms without an observer for `OBSERVED_WITHIN_S`
     n_kept_out: int = 0  # visits that the server, or the machine, was too busy for
+    broken: list[str] = field(default_factory=list)  # rows of calls that ended in an error
 
     @property
     def is_over(self) -> bool:
@@ -173,7 +175,8 @@ async def call(
                 await asyncio.sleep(soak.seed.uniform(0.2, 5.0))
         finally:
             await host.leave()
-            await client.room.delete_room(api.DeleteRoomRequest(room=name))
+            with contextlib.suppress(LiveKitUnavailableError, api.TwirpError):  # gone already
+                await client.room.delete_room(api.DeleteRoomRequest(room=name))
     soak.n_calls += 1
 
 
@@ -226,9 +229,13 @@ async def run(soak: Soak, n_rooms: int, worker_pid: int, worker_log: Path) -> No
     pids["job of the long call"] = job_pids(worker_log)[0]
     sampling = asyncio.create_task(sample(soak, pids, worker_pid), name="sampling")
     try:
-        await asyncio.gather(
-            long_call, *(calls(soak, number, said) for number in range(1, n_rooms))
+        ended = await asyncio.gather(
+            long_call,
+            *(calls(soak, number, said) for number in range(1, n_rooms)),
+            return_exceptions=True,
         )
+        # What broke off is told, and what was measured until then is not lost for it.
+        soak.broken += [type(error).__name__ for error in ended if isinstance(error, Exception)]
         await asyncio.sleep(20)  # the last words, and the ends of the calls
     finally:
         sampling.cancel()
@@ -276,6 +283,8 @@ def report(soak: Soak, minutes: float, worker_log: Path) -> bool:
     print(f"  heard: {n_heard}   not heard, and a gap says so: {n_excused}   deaf: {n_deaf}")
     print(f"  rooms without an observer for {OBSERVED_WITHIN_S:g} s: {soak.n_unobserved}", end="")
     print(f"   visits that could not join: {soak.n_kept_out}")
+    if soak.broken:
+        print(f"  calls broke off: {', '.join(soak.broken)}")
     print(f"  gaps: {', '.join(f'{kind} {n}' for kind, n in sorted(kinds.items())) or 'none'}")
     errors = Counter(
         str(line["message"]) for line in log_lines(worker_log) if line["level"] == "ERROR"
@@ -288,7 +297,7 @@ def report(soak: Soak, minutes: float, worker_log: Path) -> bool:
         flat = late <= max(early * FLAT_RATIO, early + FLAT_MB)
         is_flat &= flat
         print(f"{name:<24}{early:>12.0f}{late:>14.0f}{slope:>9.0f}{'' if flat else '   GREW'}")
-    is_good = is_flat and n_deaf == 0 and n_heard > 0 and soak.n_unobserved == 0
+    is_good = is_flat and n_deaf == 0 and n_heard > 0 and not soak.n_unobserved and not soak.broken
     print(f"\nverdict: {'good' if is_good else 'NOT GOOD'}")
     return is_good
 
