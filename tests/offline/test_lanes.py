@@ -17,6 +17,8 @@ def decoded(n_channels: int = 1, *, are_channels_apart: bool = False) -> Decoded
         n_channels=n_channels,
         are_channels_apart=are_channels_apart,
         damage=None,
+        step_s=1.0,
+        levels=(),
     )
 
 
