@@ -67,6 +67,8 @@ class Chosen:
     nightly: bool
     catch_up: int
     transcriber: str
+    diarizer: str | None  # None = the setting's
+    mixed: bool
     threads: int | None
     engine: str
     address: str | None
@@ -102,6 +104,8 @@ def check(chosen: Chosen) -> None:
         )
     if chosen.speakers and not chosen.files:
         raise BadInputError("--speaker names the speakers of files; calls know their own")
+    if chosen.mixed and not chosen.files:
+        raise BadInputError("--mixed tells of files; of calls it is known")
     if chosen.until is not None and (chosen.since is None or chosen.until <= chosen.since):
         raise BadInputError("--until belongs to --since, and is later")
     if chosen.shard is not None and not chosen.is_of_many:

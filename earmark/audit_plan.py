@@ -10,11 +10,15 @@ from typing import Protocol
 
 from earmark.errors import BadInputError
 from earmark.logs import setup_logging
+from offline.align import TimelineAligner
+from offline.attribution import TimelineAttributor
 from offline.audit import Auditor
 from offline.claims import LEASE_S, Claims
+from offline.diarization.choice import diarizer_or_why
 from offline.engines import Announce, Engines, LocalEngines
 from offline.executors import Workplace
 from offline.find import Finder
+from offline.hearing import MixEngines
 from offline.redaction import RedactionOptions
 from offline.stages.store import ObjectStageStore
 from rules.loader import load_rulebook
@@ -74,6 +78,8 @@ class AuditPlan:
     rulebook_fingerprint: str
     models_dir: Path
     engines: EngineSource
+    diarizer: str = "default"  # see `offline.diarization.choice`
+    cpu_threads: int = 1  # of what tells voices apart
     keep_transcripts_days: int | None = None
     keep_stages_days: int | None = None
     redaction: RedactionOptions = field(default_factory=RedactionOptions)
@@ -85,7 +91,7 @@ class AuditPlan:
 
     def with_threads(self, n_threads: int) -> AuditPlan:
         """The same, with so many processor threads a worker."""
-        return replace(self, engines=self.engines.with_threads(n_threads))
+        return replace(self, engines=self.engines.with_threads(n_threads), cpu_threads=n_threads)
 
     @contextmanager
     def open(
@@ -108,6 +114,10 @@ class AuditPlan:
         )
         objects.check()  # before minutes of work, not after
         database = open_database(self.database_url)
+        # A call without a mix needs no diarizer, and one with a mix gets a finding.
+        diarizer, _ = diarizer_or_why(
+            self.diarizer, models_dir=self.models_dir, cpu_threads=self.cpu_threads
+        )
         engines = self.engines.build(announce)
         try:
             claims = Claims(
@@ -122,6 +132,8 @@ class AuditPlan:
                 objects=objects,
                 rulebook=rulebook,
                 engines=engines,
+                mixes=MixEngines(diarizer=diarizer, attributor=TimelineAttributor()),
+                aligner=TimelineAligner(),
                 embedder=embedder_for(rulebook, self.models_dir),
                 stages=ObjectStageStore(objects, self.keep_stages_days),
                 keep_transcripts_days=self.keep_transcripts_days,

@@ -77,6 +77,12 @@ class Settings(KeepingSettings):
     )
     s3_endpoint_url: str | None = Field(None, description="S3 endpoint, where it is not Amazon's.")
 
+    diarizer: str = Field(
+        "default",
+        min_length=1,
+        description="What the audit tells the voices of mixed recordings apart with: `default`, "
+        "`none`, or `pyannote:` and a folder or a name on the hub.",
+    )
     keep_transcripts_days: int | None = Field(
         None,
         ge=1,

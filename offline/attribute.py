@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from offline.call import Call
-from offline.clock import RecordingClock
+from offline.call import Call, Source
+from offline.diarization.turns import VoiceBounds
 from offline.errors import SpeakerNamesError
 from offline.lanes import Lane
 from offline.stages.records import Diarized, HeardWord
@@ -31,6 +31,9 @@ class LaneVoices:
     speakers: tuple[str, ...] = field(repr=False)
     # In time order. None where there is one speaker: whatever is heard, they said.
     turns: tuple[NamedTurn, ...] | None = None
+    # The same with one speaker at a time, for words; None where `turns` has no overlaps.
+    exclusive: tuple[NamedTurn, ...] | None = None
+    n_unknown: int = 0  # voices that could be nobody's although people are known
 
 
 class Attributor(Protocol):
@@ -39,16 +42,14 @@ class Attributor(Protocol):
     def describe(self) -> Mapping[str, object]:
         """All that decides how, as JSON."""
 
-    def attribute(
-        self, diarized: Diarized, lane: Lane, call: Call, clock: RecordingClock
-    ) -> LaneVoices:
+    def attribute(self, diarized: Diarized, source: Source, lane: Lane, call: Call) -> LaneVoices:
         """Name each voice, or call it unknown. Runs each time, so it must not take long.
 
         Args:
             diarized: The voices of the lane.
-            lane: Its `speaker` is the name for whoever stays unknown.
+            source: The recording; its clock puts it on the call clock.
+            lane: Where in the recording.
             call: Who was on it, and when they spoke as far as live knows.
-            clock: Puts the recording on the call clock.
         """
 
 
@@ -59,14 +60,22 @@ def speakers_of(words: Sequence[HeardWord], voices: LaneVoices) -> tuple[str, ..
         words: Of one lane, in time order.
         voices: Of the same lane.
     """
-    if not voices.turns:
+    turns = voices.exclusive or voices.turns
+    if not turns:
         return tuple(voices.speakers[0] for _ in words)
-    return tuple(max(voices.turns, key=_closeness(word)).speaker for word in words)
+    return tuple(max(turns, key=_closeness(word)).speaker for word in words)
 
 
 def _closeness(word: HeardWord) -> Callable[[NamedTurn], float]:
     """Seconds that a turn shares with the word; below 0, how far away it is."""
     return lambda turn: min(turn.end_s, word.end_s) - max(turn.start_s, word.start_s)
+
+
+def voices_on(call: Call) -> VoiceBounds:
+    """How many voices a mix of a call can hold: no more than people were there."""
+    if not call.members:
+        return VoiceBounds()
+    return VoiceBounds(at_most=max(2, len(call.members)))
 
 
 def channel_names(stem: str, n_channels: int) -> tuple[str, ...]:

@@ -242,6 +242,7 @@ class Auditor:
         return model.Engines(
             transcriber=next((e.transcriber for e in ran if e.transcriber), _NOTHING),
             vad=next((e.vad for e in ran if e.vad), _NOTHING),
+            diarizer=next((e.diarizer for e in ran if e.diarizer), None),
             pipeline_version=PIPELINE_VERSION,
             similarity=None if self._embedder is None else self._embedder.name,
             earmark_version=earmark_version(),

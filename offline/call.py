@@ -60,6 +60,8 @@ class LiveSide:
     gaps: tuple[Gap, ...]
     rulebook_fingerprint: str | None
     joined_s: float | None  # call clock
+    # Who spoke when, call clock; without words.
+    speech: tuple[tuple[str, Span], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -240,6 +240,10 @@ def _recording(heard: Heard, names: Names, redaction: Redaction) -> report.Recor
         is_hash_verified=source.recorder != "file" and heard.sha256 == source.sha256 is not None,
         start_s=_round(source.clock.offset_s),
         duration_s=_round(heard.duration_s),
+        alignment=None if heard.aligned is None else heard.aligned.method,
+        offset_found_s=None if heard.aligned is None else heard.aligned.found_s,
+        offset_confidence_ratio=None if heard.aligned is None else heard.aligned.confidence,
+        drift_s=None if heard.aligned is None else heard.aligned.drift_s,
         status=(
             "not_checked" if not heard.checked else "partly_checked" if heard.faults else "checked"
         ),

@@ -23,6 +23,12 @@ _SENTENCES = {
     "undecodable": "The file cannot be decoded.",
     "broken_off": "The file is damaged and breaks off; it was checked as far as it goes.",
     "shorter_than_promised": "The file is shorter than what was recorded; its end is missing.",
+    "not_told_apart": "Several people may be in it, and nothing told their voices apart: what was "
+    "said was checked, but not who said it.",
+    "voice_unknown": "Not every voice in it could be given to somebody on the call.",
+    "implausible_offset": "What is heard in it does not fit where its recorder puts it on the "
+    "call; it was left there.",
+    "clock_drift": "Its clock runs differently from the call's, so times in it may be off.",
     "recogniser_failed": "The recogniser failed on this piece of speech.",
     "deaf_track": "The live side got no audio from this track.",
     "encrypted": "The track was encrypted end to end.",
@@ -76,8 +82,10 @@ def _missing_recordings(call: Call, heard: Sequence[Heard]) -> Iterator[Fault]:
         yield Fault(code=CoverageCode.RECORDING_MISSING, detail="no_recordings")
     recorded = {speaker for source in call.sources for speaker in source.speakers}
     recorded |= {speaker for each in heard for speaker in each.speakers}  # told apart in a mix
+    # In a mix of the whole room is everybody; who could not be told apart in it is told there.
+    is_mixed = any(each.source.is_mix and each.checked for each in heard)
     for member in call.members:
-        if member.identity not in recorded and _should_be_recorded(call, member):
+        if not is_mixed and member.identity not in recorded and _should_be_recorded(call, member):
             yield Fault(
                 code=CoverageCode.RECORDING_MISSING,
                 detail="no_recording",

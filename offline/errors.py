@@ -4,6 +4,8 @@ OfflineError                 exit 2: base of everything that `offline` raises on
 ├── NothingToAuditError      exit 2: no file, call or recording where one was asked for
 ├── SpeakerNamesError        exit 2: names of speakers that do not fit the audio
 ├── ReportFormatError        exit 2: bytes that are no report of a known version
+├── DiarizerNameError        exit 2: a diarizer that nobody knows
+├── DiarizerError            exit 3: voices cannot be told apart here: weights or a library missing
 ├── ExportError              exit 2: a folder that tables cannot be written to
 ├── DayBusyError             exit 3: a day whose reports change while they are read
 ├── BundleError              exit 2: an evidence bundle or its key that cannot be made or read
@@ -90,3 +92,13 @@ class RunError(OfflineError):
     def __reduce__(self) -> tuple[type[RunError], tuple[str, int]]:
         """Survive the way between processes."""
         return type(self), (str(self), self.code)
+
+
+class DiarizerNameError(OfflineError):
+    """A name that means no diarizer."""
+
+
+class DiarizerError(OfflineError):
+    """Voices cannot be told apart: a library or weights are missing, or not what they should be."""
+
+    exit_code = 3

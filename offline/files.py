@@ -16,12 +16,16 @@ from offline.stages.take import file_sha256
 from speech.audio import decode
 
 
-def find_files(paths: Sequence[Path], speakers: Sequence[str] = ()) -> Call:
+def find_files(
+    paths: Sequence[Path], speakers: Sequence[str] = (), *, are_mixed: bool = False
+) -> Call:
     """One call out of files that all begin at the same moment.
 
     Args:
         paths: Audio files, one a speaker, or with a channel a speaker.
         speakers: Names in the order of files and channels; none means the files' own names.
+        are_mixed: Whether each channel may hold several people. One file with one channel and
+            without a name for its speaker may, whatever this says.
 
     Raises:
         AudioError: a file is missing or is no audio.
@@ -51,7 +55,11 @@ def find_files(paths: Sequence[Path], speakers: Sequence[str] = ()) -> Call:
     if not sources:
         raise NothingToAuditError("no file was given; give audio files, or --call, --date, --since")
     chosen = named(speakers, names)
-    sources = [replace(source, speakers=who) for source, who in zip(sources, chosen, strict=True)]
+    is_mix = are_mixed or (not speakers and len(chosen) == len(chosen[0]) == 1)
+    sources = [
+        replace(source, speakers=who, is_mix=is_mix)
+        for source, who in zip(sources, chosen, strict=True)
+    ]
     content = "\n".join(sorted(source.sha256 or "" for source in sources))
     return Call(
         room_sid=f"FILE_{hashlib.sha256(content.encode()).hexdigest()[:16]}",

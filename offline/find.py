@@ -22,6 +22,7 @@ from storage.hits import hits_of
 from storage.manifest import Recording
 from storage.objects import ObjectStore
 from storage.recordings import recordings_of
+from storage.speech import speech_of
 from storage.tables import HITS
 
 # Egress may be told to name folders by the day of the recording: around midnight, not the call's.
@@ -229,6 +230,7 @@ class Finder:
                     gaps=gaps,
                     rulebook_fingerprint=row.rulebook_fingerprint if row else None,
                     joined_s=row.observer_joined_s if row else None,
+                    speech=speech_of(connection, sid),
                 )
                 if was_observed or hits or gaps
                 else None

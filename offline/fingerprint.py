@@ -72,7 +72,10 @@ def _recording(source: Source) -> list[str]:
 def _live(call: Call) -> object:
     if call.live is None:
         return None
+    # Who spoke when decides whose a voice is, and where a recording lies.
+    speech = [[who, span.start_s, span.end_s] for who, span in sorted(call.live.speech)]
     return {
+        **({"speech": speech} if speech else {}),
         "hits": sorted([hit.id, hit.state.value] for hit in call.live.hits),
         "gaps": sorted(json.dumps(asdict(gap), sort_keys=True) for gap in call.live.gaps),
         "joined_s": call.live.joined_s,

@@ -10,15 +10,16 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from offline.attribute import Attributor, LaneVoices
+from offline.attribute import Attributor, LaneVoices, voices_on
 from offline.call import Call, Source
 from offline.clock import RecordingClock
+from offline.diarization.turns import Diarizer
 from offline.engines import Engines
 from offline.lanes import Lane, lanes_of
 from offline.stages.align import Aligner, AlignStage, CallTake
 from offline.stages.decode import DecodeStage
-from offline.stages.diarize import Diarizer, DiarizeStage
-from offline.stages.records import Decoded, Diarized, Transcribed
+from offline.stages.diarize import DiarizeStage, MixTake
+from offline.stages.records import Aligned, Decoded, Diarized, Transcribed
 from offline.stages.scratch import sweep_scratch
 from offline.stages.take import Take, taken
 from offline.stages.transcribe import LaneTake, TranscribeStage
@@ -35,6 +36,9 @@ log = logging.getLogger(__name__)
 
 # What a manifest promises and a decoder finds differ by an encoder's padding, not by more.
 _SHORT_S = 1.0
+
+# A recording whose clock runs away by more than this has times that don't fit the others'.
+MOST_DRIFT_S = 0.3
 
 OnStage = Callable[[str, float], None]  # name of the stage, how much of it is done in [0.0, 1.0]
 
@@ -68,6 +72,7 @@ class Heard:
     vad: str | None = None
     diarizer: str | None = None  # None where no voices had to be told apart
     waveforms: tuple[Waveform, ...] = field(default=(), repr=False)  # one a lane
+    aligned: Aligned | None = None  # None where nothing looked for a better place
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -79,7 +84,7 @@ class Heard:
 class MixEngines:
     """What tells the voices of a mix apart, and what names them."""
 
-    diarizer: Diarizer
+    diarizer: Diarizer | None  # None = voices are not told apart, and a mix is not wholly checked
     attributor: Attributor
 
 
@@ -108,7 +113,9 @@ class Hearing:
         self._aligner = aligner
         self._decode = DecodeStage()
         self._align = None if aligner is None else AlignStage(aligner)
-        self._diarize = None if mixes is None else DiarizeStage(mixes.diarizer)
+        self._diarize = (
+            None if mixes is None or mixes.diarizer is None else DiarizeStage(mixes.diarizer)
+        )
         self._transcribe = TranscribeStage(engines)
 
     def describe(self, call: Call) -> Mapping[str, object]:
@@ -117,7 +124,8 @@ class Hearing:
         if self._aligner is not None:
             described["alignment"] = self._aligner.describe()
         if self._mixes is not None and any(source.is_mix for source in call.sources):
-            described["diarization"] = self._mixes.diarizer.describe()
+            diarizer = self._mixes.diarizer
+            described["diarization"] = None if diarizer is None else diarizer.describe()
             described["attribution"] = self._mixes.attributor.describe()
         return described
 
@@ -167,12 +175,14 @@ class Hearing:
             on_stage("aligning", 0.0)
             aligned = bench.make(self._align, CallTake(take=take, call=call))
             source = replace(source, clock=RecordingClock(offset_s=aligned.offset_s))
-        lanes = lanes_of(source)
+        else:
+            aligned = None
+        lanes = lanes_of(source, decoded)
         parts: list[_Part] = []
         for lane in lanes:
             given = LaneTake(take=take, lane=lane)
-            diarized = self._diarized(given, bench, on_stage)
-            voices = self._voices(diarized, lane, call, source.clock)
+            diarized = self._diarized(call, given, bench, on_stage)
+            voices = self._voices(diarized, source, lane, call)
 
             def on_progress(done_ratio: float, before: int = lane.number) -> None:
                 on_stage("transcribing", (before + done_ratio) / len(lanes))
@@ -181,22 +191,26 @@ class Hearing:
             on_progress(1.0)
             id = source.id if len(lanes) == 1 else f"{source.id}.{lane.number + 1}"
             parts.append(_Part(id, lane, voices, transcribed, diarized))
-        return _joined(source, take.sha256, decoded, parts)
+        return _joined(source, take.sha256, decoded, aligned, parts)
 
-    def _diarized(self, given: LaneTake, bench: Workbench, on_stage: OnStage) -> Diarized | None:
+    def _diarized(
+        self, call: Call, given: LaneTake, bench: Workbench, on_stage: OnStage
+    ) -> Diarized | None:
         if self._diarize is None or not given.take.source.is_mix:
             return None
         on_stage("diarizing", 0.0)
         return bench.make(
-            self._diarize, given, lambda done_ratio: on_stage("diarizing", done_ratio)
+            self._diarize,
+            MixTake(take=given.take, lane=given.lane, bounds=voices_on(call)),
+            lambda done_ratio: on_stage("diarizing", done_ratio),
         )
 
     def _voices(
-        self, diarized: Diarized | None, lane: Lane, call: Call, clock: RecordingClock
+        self, diarized: Diarized | None, source: Source, lane: Lane, call: Call
     ) -> LaneVoices:
         if diarized is None or self._mixes is None:
             return LaneVoices(speakers=(lane.speaker,))
-        return self._mixes.attributor.attribute(diarized, lane, call, clock)
+        return self._mixes.attributor.attribute(diarized, source, lane, call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +224,15 @@ class _Part:
     diarized: Diarized | None
 
 
-def _joined(source: Source, sha256: str, decoded: Decoded, parts: list[_Part]) -> Heard:
+def _joined(
+    source: Source,
+    sha256: str,
+    decoded: Decoded,
+    aligned: Aligned | None,
+    parts: list[_Part],
+) -> Heard:
     whole = source.clock.span(0.0, decoded.duration_s)
-    faults = list(_truncation(source, decoded))
+    faults = [*_truncation(source, decoded), *_misplaced(source, aligned, whole)]
     utterances: list[Utterance] = []
     speech: list[tuple[str, Span]] = []
     checked: list[tuple[str, Span]] = []
@@ -238,6 +258,7 @@ def _joined(source: Source, sha256: str, decoded: Decoded, parts: list[_Part]) -
             for span in failed
         ]
     is_told_apart = any(part.diarized is not None for part in parts)
+    faults += _undiarized(source, whole, parts)
     if is_told_apart:  # nobody alone is to be blamed for what is missing
         faults = [replace(fault, speaker=None) for fault in faults]
     if faults:
@@ -258,6 +279,7 @@ def _joined(source: Source, sha256: str, decoded: Decoded, parts: list[_Part]) -
             if is_told_apart
             else None
         ),
+        aligned=aligned,
         transcriber=parts[0].transcribed.transcriber,
         vad=parts[0].transcribed.vad,
         diarizer=next((p.diarized.engine for p in parts if p.diarized is not None), None),
@@ -271,6 +293,33 @@ def _joined(source: Source, sha256: str, decoded: Decoded, parts: list[_Part]) -
             for part in parts
         ),
     )
+
+
+def _misplaced(source: Source, aligned: Aligned | None, whole: Span) -> Iterator[Fault]:
+    """Doubts about where a recording lies: its words were checked, their times may be off."""
+    if aligned is None:
+        return
+    details = ["implausible_offset"] if aligned.method == "refused" else []
+    if aligned.drift_s is not None and abs(aligned.drift_s) > MOST_DRIFT_S:
+        details.append("clock_drift")
+    for detail in details:
+        yield Fault(
+            code=CoverageCode.RECORDING_MISPLACED,
+            detail=detail,
+            speaker=source.speakers[0] if len(source.speakers) == 1 else None,
+            source=source.name,
+            span=whole,
+        )
+
+
+def _undiarized(source: Source, whole: Span, parts: list[_Part]) -> Iterator[Fault]:
+    """What is not known of who speaks in a mix. Words are judged all the same, by nobody's role."""
+    if not source.is_mix:
+        return
+    details = ["not_told_apart" for part in parts if part.diarized is None]
+    details += ["voice_unknown" for part in parts if part.voices.n_unknown]
+    for detail in dict.fromkeys(details):
+        yield Fault(code=CoverageCode.NOT_DIARIZED, detail=detail, source=source.name, span=whole)
 
 
 def _speech(part: _Part, clock: RecordingClock) -> Iterator[tuple[str, Span]]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offline.call import Source
+from offline.stages.records import Decoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +21,19 @@ class Lane:
     speaker: str = field(repr=False)
 
 
-def lanes_of(source: Source) -> tuple[Lane, ...]:
+def lanes_of(source: Source, decoded: Decoded) -> tuple[Lane, ...]:
     """The lanes of a recording.
 
-    A recording of one participant, or of a mix, is one lane: a stereo microphone is still one
-    person. One with a speaker for each channel has as many lanes.
+    A recording of one participant is one lane: a stereo microphone is still one person. One with a
+    speaker for each channel has as many lanes, and so has a mix whose channels hold different
+    people, such as the agent on the left and everybody else on the right.
     """
     if len(source.speakers) == 1:
+        if source.is_mix and decoded.are_channels_apart:
+            return tuple(
+                Lane(number=number, channel=number, speaker=source.speakers[0])
+                for number in range(decoded.n_channels)
+            )
         return (Lane(number=0, channel=None, speaker=source.speakers[0]),)
     return tuple(
         Lane(number=number, channel=number, speaker=speaker)

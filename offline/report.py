@@ -83,6 +83,11 @@ class RecordingInfo:
     checked_s: float | None = None  # of its length, by whichever voice was checked least
     redacted: RedactedCopy | None = None
     to_be_deleted: str | None = None  # why the recording must not be kept, a code
+    # What said where it lies: "manifest", "timeline" (what live heard), "refused" (too far away).
+    alignment: str | None = None
+    offset_found_s: float | None = None  # how much later than its recorder says, as it seems
+    offset_confidence_ratio: float | None = None  # of that, in [0.0, 1.0]
+    drift_s: float | None = None  # how much later its end lies than its beginning says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -173,6 +178,7 @@ class Engines:
 
     transcriber: str
     vad: str
+    diarizer: str | None = None  # what told voices apart, where a recording held several
     similarity: str | None = None  # the model of sentences, where a rule needed it
     pipeline_version: int
     earmark_version: str

@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from realtime import metrics
 from realtime.alerts import Alert
 from realtime.routes import Routes
-from rules.types import Role
-from storage import calls, gaps, heartbeats, hits, recordings
+from rules.types import Role, Span
+from storage import calls, gaps, heartbeats, hits, recordings, speech
 from storage.database import Connection, Database
 from storage.errors import DatabaseUnavailableError, StorageError
 from storage.manifest import Recording
@@ -27,6 +27,8 @@ _MAX_TRIES = 5
 _MAX_TRIES_WHILE_AWAY = 360  # about an hour: a database that restarts or moves is back by then
 # Rows that wait while the database is away: more than an hour of a busy call has.
 _MAX_WAITING = 2000
+# Spans of speech are written so many at a time.
+_SPEECH_BATCH = 20
 # How long the end of a call waits for a database that is away.
 _CLOSE_TIMEOUT_S = 60.0
 
@@ -85,6 +87,7 @@ class CallLedger:
         self.on_gap: Callable[[gaps.Gap], None] | None = None  # told of what was not heard
         self._job_id = job_id
         self._is_beat_waiting = False
+        self._speech: list[tuple[str, Span]] = []
         self._rows: asyncio.Queue[_Row] = asyncio.Queue(_MAX_WAITING)
         self._writer: asyncio.Task[None] | None = None
 
@@ -131,6 +134,7 @@ class CallLedger:
 
     def ended(self, at_s: float) -> None:
         """The call is over and everything of it has been written."""
+        self._put_speech()
         ended_at = self._call_started_at + timedelta(seconds=at_s)
 
         def write(connection: Connection) -> None:
@@ -162,8 +166,15 @@ class CallLedger:
         self._is_beat_waiting = True
         self._put(write, "heartbeat")
 
+    def spoke(self, identity: str, span: Span) -> None:
+        """Somebody spoke, from one position of the call clock to another."""
+        self._speech.append((identity, span))
+        if len(self._speech) >= _SPEECH_BATCH:
+            self._put_speech()
+
     def left(self) -> None:
         """The observer leaves, and all that it heard has been put here to be written."""
+        self._put_speech()
         job_id = self._job_id
         if job_id is not None:
             self._put(
@@ -227,6 +238,21 @@ class CallLedger:
         """A recording was put away. Called from a thread; raises what the database raises."""
         with self._database.begin() as connection:
             recordings.save_recording(connection, recording)
+
+    def _put_speech(self) -> None:
+        spoken, self._speech = self._speech, []
+        if not spoken:
+            return
+
+        def write(connection: Connection) -> None:
+            n_lost = speech.save_speech(connection, self._room_sid, spoken)
+            if n_lost:
+                log.warning(
+                    "who spoke when is no longer kept: the call is too long",
+                    extra={"room_sid": self._room_sid, "count": n_lost},
+                )
+
+        self._put(write, "speech")
 
     def _put(
         self,

@@ -100,7 +100,7 @@ class RoomObserver:
             engine=Engine(rulebook.for_live(), embedder=embedder),
             clock=clock,
             sinks=(self._sink, ledger, records.flow, metrics.CountingSink()),
-            on_utterance=_counting(records.flow.utterance),
+            on_utterance=_noting(ledger, records.flow.utterance),
             on_interim=_count,
             judges=records.judges,
             trial=trial_engine(rulebook, embedder),
@@ -372,14 +372,16 @@ class RoomObserver:
             self._on_empty()
 
 
-def _counting(on_utterance: OnUtterance) -> OnUtterance:
-    """The same, with each utterance counted."""
+def _noting(ledger: CallLedger, on_utterance: OnUtterance) -> OnUtterance:
+    """The same, with each utterance counted, and noted who spoke when."""
 
-    async def counted(utterance: Utterance) -> None:
+    async def noted(utterance: Utterance) -> None:
         await _count(utterance)
+        if utterance.speaker is not None:
+            ledger.spoke(utterance.speaker, utterance.span)
         await on_utterance(utterance)
 
-    return counted
+    return noted
 
 
 async def _count(utterance: Utterance) -> None:

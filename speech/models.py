@@ -211,8 +211,17 @@ def _package_folder(model: Model) -> Path | None:
     packages = {model.package, *(part.split("/")[0] for f in model.files for part in f.parts)}
     if any(importlib.util.find_spec(package) is None for package in packages):
         return None
-    folder = Path(str(package_files(model.package))) / model.folder
+    folder = _package_path(model.package) / model.folder
     return folder if folder.is_dir() else None
+
+
+def _package_path(package: str) -> Path:
+    """Where a package lies. It is not imported: only its files are wanted, not what it needs."""
+    spec = importlib.util.find_spec(package)
+    places = list(spec.submodule_search_locations or ()) if spec is not None else []
+    if not places:
+        raise ModelMissingError(f"package {package}: not installed, so its weights are not there")
+    return Path(places[0])
 
 
 def _sources(file: ModelFile, folder: Path, *, in_package: bool) -> tuple[Path, ...]:
@@ -220,7 +229,7 @@ def _sources(file: ModelFile, folder: Path, *, in_package: bool) -> tuple[Path, 
     if not in_package or not file.parts:
         return (folder / file.name,)
     split = (part.split("/", 1) for part in file.parts)
-    return tuple(Path(str(package_files(package))) / rest for package, rest in split)
+    return tuple(_package_path(package) / rest for package, rest in split)
 
 
 def _chunks(model: Model, paths: tuple[Path, ...], mend: str) -> Iterator[bytes]:

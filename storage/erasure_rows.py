@@ -34,6 +34,7 @@ from storage.tables import (
     PARTICIPANTS,
     RECORDINGS,
     RECORDS,
+    SPEECH,
     VERDICTS,
 )
 
@@ -88,6 +89,7 @@ def erase_call_rows(
             FINDINGS.c.audit_key.in_(audits), FINDINGS.c.speaker.in_(person.words)
         ),
     )
+    run(SPEECH, delete(SPEECH).where(theirs(SPEECH, "identity")))
     run(RECORDS, delete(RECORDS).where(RECORDS.c.room_sid == room_sid))
     run(RECORDINGS, delete(RECORDINGS).where(theirs(RECORDINGS, "identity")))
     run(

@@ -34,6 +34,7 @@ class CoverageCode(StrEnum):
     RECORDING_MISSING = "recording_missing"
     RECORDING_CORRUPT = "recording_corrupt"
     RECORDING_TRUNCATED = "recording_truncated"
+    RECORDING_MISPLACED = "recording_misplaced"
     NOT_TRANSCRIBED = "not_transcribed"
     NOT_DIARIZED = "not_diarized"
     NOT_HEARD_LIVE = "not_heard_live"

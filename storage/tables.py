@@ -107,6 +107,16 @@ GAPS = Table(
     Column("detail", Text),
 )
 
+# Who spoke when, without words: it tells whose the voices of a mixed recording are.
+SPEECH = Table(
+    "speech",
+    METADATA,
+    Column("room_sid", Text, primary_key=True),
+    Column("identity", Text, primary_key=True),
+    Column("start_s", Double, primary_key=True),
+    Column("end_s", Double, nullable=False),
+)
+
 # One row an observer's job: that it lives, and how far it has heard. A job that was killed leaves
 # its row as it was, and a participant in the room that is nobody any more.
 HEARTBEATS = Table(

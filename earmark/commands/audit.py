@@ -66,6 +66,13 @@ _MAX_THREADS = 4  # more make one transcriber hardly faster
     help="Model that writes the transcript; `earmark models list` shows them.",
 )
 @click.option(
+    "--diarizer",
+    metavar="NAME",
+    help="What tells the voices of mixed recordings apart: default, none, or pyannote: and a "
+    "folder or a name on the hub. Default: the setting `diarizer`.",
+)
+@click.option("--mixed", is_flag=True, help="Each channel of the FILES may hold several people.")
+@click.option(
     "--threads",
     type=click.IntRange(1, 64),
     help="Processor threads of each transcriber. Default: the cores by the workers, at most 4.",
@@ -107,7 +114,8 @@ def command(rules: tuple[Path, ...], as_json: bool, show_text: bool, **options: 
     """Read recordings and write the authoritative report.
 
     Give audio files that begin at the same moment, one a speaker or one with a channel a speaker,
-    or say which calls to take from the object store. Each call gets one report, a page and its
+    or say which calls to take from the object store. In one file with one channel, voices are told
+    apart; give it a --speaker if there is but one. Each call gets one report, a page and its
     JSON, under reports/ in the object store; what live raised is compared with what the audit
     finds. To repeat an audit does nothing twice, and several runs at the same time share the work.
 
@@ -118,6 +126,7 @@ def command(rules: tuple[Path, ...], as_json: bool, show_text: bool, **options: 
     Examples:
       earmark audit agent.ogg customer.ogg
       earmark audit stereo.wav --speaker agent --speaker customer
+      earmark audit meeting.wav --diarizer pyannote:/models/community-1
       earmark audit --call RM_yhXwkTxcnNPK
       earmark audit --date 2026-03-01
       earmark audit --since 24h --json
@@ -151,6 +160,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditPlan:
     from earmark.audit_plan import AuditPlan, LocalEngineSource
     from earmark.cores import available_cores
+    from offline.diarization.choice import diarizer_or_why
     from offline.engines import transcribers
     from rules.loader import load_rulebook
 
@@ -158,6 +168,9 @@ def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditP
         raise BadInputError(
             f"--transcriber: {chosen.transcriber!r} is none of {', '.join(transcribers())}"
         )
+    n_threads = chosen.threads or min(_MAX_THREADS, available_cores())
+    diarizer = chosen.diarizer or settings.diarizer
+    diarizer_or_why(diarizer, models_dir=settings.models_dir)  # a name must mean something
     return AuditPlan(
         database_url=settings.resolved_database_url,
         objects_url=settings.resolved_objects_url,
@@ -168,8 +181,10 @@ def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditP
         engines=LocalEngineSource(
             transcriber=chosen.transcriber,
             models_dir=settings.models_dir,
-            cpu_threads=chosen.threads or min(_MAX_THREADS, available_cores()),
+            cpu_threads=n_threads,
         ),
+        diarizer=diarizer,
+        cpu_threads=n_threads,
         keep_transcripts_days=settings.keep_transcripts_days,
         keep_stages_days=settings.keep_stages_days,
         redaction=redaction_options(settings),
@@ -182,6 +197,7 @@ def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditP
 
 def _audit_named(chosen: Chosen, plan: AuditPlan, screen: AuditScreen, output: AuditOutput) -> int:
     """Audit files, or the calls of one name, in this process and one after the other."""
+    from offline.diarization.choice import diarizer_or_why
     from offline.files import find_files
     from offline.report import Headline
     from speech.errors import SpeechError
@@ -189,10 +205,14 @@ def _audit_named(chosen: Chosen, plan: AuditPlan, screen: AuditScreen, output: A
     with plan.open(None, screen.busy) as place:
         with screen.busy("Looking for recordings"):
             calls: Sequence[Call] = (
-                (find_files(chosen.files, chosen.speakers),)
+                (find_files(chosen.files, chosen.speakers, are_mixed=chosen.mixed),)
                 if chosen.files
                 else place.finder.by_name(chosen.call_name or "").calls
             )
+        if any(source.is_mix for call in calls for source in call.sources):
+            _, why = diarizer_or_why(plan.diarizer, models_dir=plan.models_dir)
+            if why is not None:
+                screen.warn(f"voices are not told apart: {why}")
         failed: list[int] = []
         all_clean = True
         for number, call in enumerate(calls, start=1):

@@ -13,8 +13,9 @@ How a stage is added:
    recording's own clock.
 2. Subclass `Stage` in a module here: a name, a version that goes up with each change of the code
    that changes what it makes, `inputs` (hashes), `settings` (all else that decides), and `run`.
-   Where there are several engines, the stage takes one by a Protocol (`diarize.Diarizer`,
-   `align.Aligner`), and its `describe()` goes into the settings.
+   Where there are several engines, the stage takes one by a Protocol
+   (`offline.diarization.turns.Diarizer`, `align.Aligner`), and its `describe()` goes into the
+   settings.
 3. Call it in `offline.hearing` by `bench.make(stage, given)`.
 4. Add what `describe()` says to `Hearing.describe`, so that it decides the key of the audit, too.
 

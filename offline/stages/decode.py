@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from offline.stages.records import Decoded
@@ -17,6 +19,10 @@ from offline.waveform import levels_of, step_samples
 from speech.audio import SAMPLE_RATE_HZ
 
 _DECODED = TypeAdapter(Decoded)
+# Channels of one room, however it is mixed, go up and down together. Below this correlation they
+# are different people's.
+_APART = 0.5
+_ENVELOPE_SAMPLES = SAMPLE_RATE_HZ // 20
 
 
 class DecodeStage(Stage[Take, Decoded]):
@@ -48,7 +54,25 @@ class DecodeStage(Stage[Take, Decoded]):
         return Decoded(
             duration_s=audio.duration_s,
             n_channels=len(audio.samples),
+            are_channels_apart=are_apart(audio.samples),
             damage=audio.damage,
             step_s=round(step_samples(audio.samples.shape[1]) / SAMPLE_RATE_HZ, 6),
             levels=tuple(map(levels_of, audio.samples)),
         )
+
+
+def are_apart(samples: NDArray[np.float32]) -> bool:
+    """Whether channels hold different sound: no two of them get louder and quieter together.
+
+    Args:
+        samples: Shape (n_channels, n_samples).
+    """
+    n_windows = samples.shape[1] // _ENVELOPE_SAMPLES
+    if len(samples) == 1 or n_windows < 2:
+        return False
+    whole = samples[:, : n_windows * _ENVELOPE_SAMPLES]
+    loudness = np.abs(whole).reshape(len(samples), n_windows, -1).mean(axis=2)
+    if (loudness.std(axis=1) == 0).any():
+        return True  # a channel with nothing in it: the other one has it all
+    likeness = np.corrcoef(loudness)
+    return bool((likeness[~np.eye(len(samples), dtype=bool)] < _APART).all())

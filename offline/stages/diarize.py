@@ -3,49 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from offline.lanes import lane_samples
+from offline.diarization.turns import Diarizer, VoiceBounds, VoiceTurn
+from offline.lanes import Lane, lane_samples
 from offline.stages.records import Diarized, Turn
 from offline.stages.stage import OnProgress, Stage
-from offline.stages.transcribe import LaneTake
+from offline.stages.take import Take
 
 _DIARIZED = TypeAdapter(Diarized)
 
 
-class Diarizer(Protocol):
-    """Tells voices apart."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixTake:
+    """A lane that holds several people, and the recording that it belongs to."""
 
-    name: str  # engine and models, as reports name them
-
-    def describe(self) -> Mapping[str, object]:
-        """All that decides the turns, as JSON; no weights are needed for it."""
-
-    def diarize(self, samples: NDArray[np.float32], on_progress: OnProgress) -> Sequence[Turn]:
-        """Find the turns.
-
-        Args:
-            samples: Mono, shape (n_samples,), 16 kHz, range [-1.0, 1.0]. Not modified.
-            on_progress: Told how much is done.
-
-        Raises:
-            SpeechError: models are missing.
-        """
+    take: Take
+    lane: Lane
+    bounds: VoiceBounds  # how many people it can hold
 
 
-class DiarizeStage(Stage[LaneTake, Diarized]):
-    """Finds the turns of the voices in a lane.
+class DiarizeStage(Stage[MixTake, Diarized]):
+    """Finds the turns of the voices in a lane. What the voices sound like is not kept.
 
     Args:
         diarizer: Its models are loaded only when something must be diarized.
     """
 
     name = "diarize"
-    version = 1
+    version = 2
 
     def __init__(self, diarizer: Diarizer) -> None:
         self._diarizer = diarizer
@@ -56,24 +44,41 @@ class DiarizeStage(Stage[LaneTake, Diarized]):
         """See `Stage.made`."""
         return _DIARIZED
 
-    def inputs(self, given: LaneTake) -> Mapping[str, str]:
+    def inputs(self, given: MixTake) -> Mapping[str, str]:
         """See `Stage.inputs`."""
         return {"recording": given.take.sha256}
 
-    def settings(self, given: LaneTake) -> Mapping[str, object]:
+    def settings(self, given: MixTake) -> Mapping[str, object]:
         """See `Stage.settings`."""
         channel = given.lane.channel
-        return {**self._settings, "channel": "all" if channel is None else channel}
+        return {
+            **self._settings,
+            "channel": "all" if channel is None else channel,
+            "voices": [given.bounds.at_least, given.bounds.at_most],
+        }
 
-    def run(self, given: LaneTake, on_progress: OnProgress) -> Diarized:
+    def run(self, given: MixTake, on_progress: OnProgress) -> Diarized:
         """Diarize the lane.
 
         Raises:
+            DiarizerError: a library is missing.
             SpeechError: models are missing.
         """
         samples = lane_samples(given.lane, given.take.audio().samples)
-        turns = sorted(
-            self._diarizer.diarize(samples, on_progress),
-            key=lambda turn: (turn.start_s, turn.end_s, turn.voice),
+        found = self._diarizer.diarize(samples, given.bounds, on_progress)
+        return Diarized(
+            engine=self._diarizer.name,
+            turns=_turns(found.turns),
+            exclusive=_turns(found.exclusive),
         )
-        return Diarized(engine=self._diarizer.name, turns=tuple(turns))
+
+
+def _turns(turns: Sequence[VoiceTurn]) -> tuple[Turn, ...]:
+    return tuple(
+        Turn(
+            voice=f"V{turn.voice + 1}",
+            start_s=round(turn.start_s, 3),
+            end_s=round(turn.end_s, 3),
+        )
+        for turn in turns
+    )

@@ -25,6 +25,8 @@ class Decoded:
 
     duration_s: Seconds
     n_channels: Annotated[int, Field(ge=1)]
+    # Whether the channels hold different sound, so that each is heard on its own.
+    are_channels_apart: bool
     damage: str | None  # what could not be decoded, where and why; None for a file that is whole
     step_s: Annotated[float, Field(gt=0)]  # of the outline
     levels: tuple[str, ...] = field(repr=False)  # outline of each channel, see offline.waveform
@@ -35,7 +37,12 @@ class Aligned:
     """Where a recording lies on the call clock."""
 
     offset_s: Seconds  # call-clock position of the first sample
-    method: str  # a code: "manifest" where nothing but the recorder's word was there
+    # A code: "manifest" where nothing but the recorder's word was there, "timeline" where what live
+    # heard said more, "refused" where that was too far away to be believed.
+    method: str
+    found_s: float | None = None  # how much later than the recorder says, as it seems
+    confidence: float | None = None  # of that, in [0.0, 1.0]
+    drift_s: float | None = None  # how much later its end lies than its beginning says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -53,6 +60,8 @@ class Diarized:
 
     engine: str  # as reports name it
     turns: tuple[Turn, ...]  # in time order
+    # In time order, one voice at a time: whose words are whose.
+    exclusive: tuple[Turn, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from offline.attribute import LaneVoices, NamedTurn
 from offline.audit import Auditor, Outcome
-from offline.call import Call
-from offline.clock import RecordingClock
+from offline.call import Call, Source
+from offline.diarization.turns import Diarization, VoiceBounds, VoiceTurn
 from offline.find import Finder
 from offline.hearing import MixEngines
 from offline.lanes import Lane
 from offline.stages.align import CallTake
-from offline.stages.records import Aligned, Diarized, Turn
+from offline.stages.records import Aligned, Diarized
 from offline.stages.stage import OnProgress
 from offline.stages.store import ObjectStageStore
 from rules.loader import load_rulebook
@@ -71,13 +71,19 @@ class TypedDiarizer:
     def describe(self) -> Mapping[str, object]:
         return {"engine": "typed"}
 
-    def diarize(self, samples: NDArray[np.float32], on_progress: OnProgress) -> Sequence[Turn]:
+    def diarize(
+        self,
+        samples: NDArray[np.float32],
+        bounds: VoiceBounds,
+        on_progress: OnProgress = lambda done_ratio: None,
+    ) -> Diarization:
         self.n_calls += 1
         # In the middle of the sentence.
-        return (
-            Turn(voice="V2", start_s=3.648, end_s=len(samples) / 16_000),
-            Turn(voice="V1", start_s=0.0, end_s=3.648),
+        turns = (
+            VoiceTurn(voice=0, start_s=0.0, end_s=3.648),
+            VoiceTurn(voice=1, start_s=3.648, end_s=len(samples) / 16_000),
         )
+        return Diarization(turns=turns, exclusive=turns, embeddings=np.eye(2, dtype=np.float32))
 
 
 class TypedNames:
@@ -86,9 +92,7 @@ class TypedNames:
     def describe(self) -> Mapping[str, object]:
         return {"names": "typed"}
 
-    def attribute(
-        self, diarized: Diarized, lane: Lane, call: Call, clock: RecordingClock
-    ) -> LaneVoices:
+    def attribute(self, diarized: Diarized, source: Source, lane: Lane, call: Call) -> LaneVoices:
         names = {"V1": "ann", "V2": "ben"}
         return LaneVoices(
             speakers=("ann", "ben"),
