@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from offline.stages.scratch import scratch_folder
 from speech.audio import SAMPLE_RATE_HZ, decode
 from speech.errors import AudioError
 
@@ -48,8 +48,8 @@ def silenced(data: bytes, key: str, spans: Sequence[tuple[float, float]]) -> byt
     suffix = posixpath.splitext(key)[1].lower()
     if suffix not in _CODECS:
         raise AudioError(f"{key}: {suffix or 'no ending'} cannot be written; delete or keep it")
-    with TemporaryDirectory(prefix="earmark-erase-") as folder:
-        source, target = Path(folder) / f"in{suffix}", Path(folder) / f"out{suffix}"
+    with scratch_folder() as folder:
+        source, target = folder / f"in{suffix}", folder / f"out{suffix}"
         source.write_bytes(data)
         samples = decode(source).samples.copy()
         for start_s, end_s in spans:

@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +21,7 @@ from offline.call import UNKNOWN, Call, Source
 from offline.composition import Evidence, Redaction, masked_lines, names_of
 from offline.covers import Cover, Words, covers, spans_of
 from offline.hearing import Heard
+from offline.stages.scratch import scratch_folder
 from offline.stages.take import taken
 from rules.types import Entity, Span
 from speech.audio import SAMPLE_RATE_HZ
@@ -145,8 +144,8 @@ class Redactor:
             return None
         places = _places(source, len(samples), found)
         covered = cover(samples, source.clock.offset_s, places, self._options.style)
-        with TemporaryDirectory(prefix="earmark-redact-") as folder:
-            written = Path(folder) / "redacted.ogg"
+        with scratch_folder() as folder:
+            written = folder / "redacted.ogg"
             write_ogg(written, covered)
             self._objects.put_file(key, written, content_type=CONTENT_TYPE)
         whole = source.clock.span(0.0, samples.shape[1] / SAMPLE_RATE_HZ)

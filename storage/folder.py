@@ -90,7 +90,7 @@ class FolderObjects:
         path = self._target(key)
         with self._reading(key):
             source = path.open("rb")
-        with source, writing_whole(to) as file:
+        with source, writing_whole(to, is_synced=False) as file:
             shutil.copyfileobj(source, file, 1 << 20)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:

@@ -52,6 +52,8 @@ class ObjectStore(Protocol):
     def fetch(self, key: str, to: Path) -> None:
         """Copy the object to the file `to`, which is there whole or not at all.
 
+        After a loss of power the copy may be damaged: it can be fetched again.
+
         Raises:
             ObjectMissingError: there is no such object.
         """

@@ -102,7 +102,7 @@ class S3Objects(S3Versions):
 
     def fetch(self, key: str, to: Path) -> None:
         """See `ObjectStore.fetch`."""
-        with writing_whole(to) as file:
+        with writing_whole(to, is_synced=False) as file:
             self._read(key, file)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:

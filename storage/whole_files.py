@@ -16,14 +16,17 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
-def writing_whole(path: Path, *, beside: Path | None = None) -> Iterator[IO[bytes]]:
-    """A file to write to that becomes `path` at the end of the block, synced to disk.
+def writing_whole(
+    path: Path, *, beside: Path | None = None, is_synced: bool = True
+) -> Iterator[IO[bytes]]:
+    """A file to write to that becomes `path` at the end of the block.
 
     If the block raises, or the process dies, `path` is as it was before.
 
     Args:
         path: The file to be; its folder exists.
         beside: Folder of the unfinished file, on the same file system; default: that of `path`.
+        is_synced: Whether it is on disk after the block. A copy that can be made again need not be.
 
     Raises:
         StorageFullError: no space is left.
@@ -39,9 +42,11 @@ def writing_whole(path: Path, *, beside: Path | None = None) -> Iterator[IO[byte
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if is_synced:
+                os.fsync(file.fileno())
         partial.replace(path)
-        sync_folder(path.parent)
+        if is_synced:
+            sync_folder(path.parent)
     except OSError as exc:
         raise write_error(what, exc) from None
     finally:
