@@ -134,7 +134,7 @@ def ends(data_dir: Path) -> dict[str, object]:
 
 def timeless(row: Mapping[str, object]) -> dict[str, object]:
     """A row of the database without moments, and without who made it in how many tries."""
-    gone = {"attempts", "owner"}
+    gone = {"attempts", "faults", "owner"}
     return {
         name: value
         for name, value in row.items()
