@@ -34,9 +34,13 @@ class LiveRecogniserRunner(_InferenceRunner):
         second = None
         if os.environ.get(SECOND_EAR_VARIABLE):
             second = ThreadRecogniser(load_second_ear(models_dir), max_batch=1)
-        server = SpeechThread(ThreadRecogniser(load_live_recogniser(models_dir)), second)
+        server = SpeechThread(self.first_ear(models_dir), second)
         server.start()
         self._server = server
+
+    def first_ear(self, models_dir: Path) -> ThreadRecogniser:
+        """The recogniser that hears everything."""
+        return ThreadRecogniser(load_live_recogniser(models_dir))
 
     def run(self, data: bytes) -> bytes | None:
         """Say where the speech server listens."""
