@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import zipfile
@@ -164,7 +165,9 @@ Change = Callable[[dict[str, bytes]], None]
 
 
 def change_manifest(content: dict[str, bytes]) -> None:
-    content["manifest.json"] = content["manifest.json"].replace(b"RM_case", b"RM_cast")
+    manifest = content["manifest.json"]
+    content["manifest.json"] = re.sub(rb'("room_sid": ?)"RM_case"', rb'\1"RM_cast"', manifest)
+    assert content["manifest.json"] != manifest
 
 
 @pytest.mark.parametrize(
