@@ -49,6 +49,8 @@ def lines(done: subprocess.CompletedProcess[str]) -> dict[str, list[dict[str, An
         pytest.param(["notes.txt"], "notes.txt: cannot be read as audio", id="not-audio"),
         pytest.param([AGENT, "--speaker", "a", "--speaker", "b"], "given 2 times", id="names"),
         pytest.param(["--call", "x", "--speaker", "a"], "calls know their own", id="call-names"),
+        pytest.param(["--call", "x", "--mixed"], "of calls it is known", id="mixed-call"),
+        pytest.param([AGENT, "--diarizer", "best"], "diarizer 'best': give default", id="diarizer"),
         pytest.param([AGENT, "--show-text"], "belongs to --json", id="text-without-json"),
         pytest.param([AGENT, "--transcriber", "best"], "is none of", id="unknown-model"),
         pytest.param(["--call", "RM_1"], "no call and no recording with the id", id="no-call"),

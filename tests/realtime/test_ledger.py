@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from realtime.alerts import ALERT, UPDATE
-from rules.types import HitState, Role
-from storage import calls, departures, gaps, hits
+from rules.types import HitState, Role, Span
+from storage import calls, departures, gaps, hits, speech
 from storage.database import open_database
 from storage.deliveries import Delivery
 from storage.tables import OUTBOX
@@ -24,10 +24,12 @@ async def test_rows_of_a_call(tmp_path: Path) -> None:
     ledger.participant(identity="ann", role=Role.AGENT, kind="STANDARD", joined_s=0.5)
     ledger.gap(identity="ann", kind="deaf_track", start_s=3.0, end_s=9.0)
     await ledger.publish(alert(hit(id="a")))
+    ledger.spoke("ann", Span(10.0, 12.5))
     ledger.participant_left("ann", 60.0)
     ledger.ended(61.0)
     await ledger.close()
     with database.begin() as connection:
+        assert speech.speech_of(connection, "RM_1") == (("ann", Span(10.0, 12.5)),)
         call = calls.get_call(connection, "RM_1")
         (person,) = calls.participants_of(connection, "RM_1")
         (gap,) = gaps.gaps_of(connection, "RM_1")
