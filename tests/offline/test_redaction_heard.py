@@ -21,7 +21,8 @@ from tests.offline.builders import DEMO_AUDIO
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "audio"
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+# Several passes of a model over half a minute of sound: minutes on a busy machine.
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +74,7 @@ def heard_again(objects: ObjectStore, key: str, engines: LocalEngines, folder: P
 @pytest.mark.parametrize(
     ("files", "style"),
     [
-        pytest.param([DEMO_AUDIO / "customer.ogg"], Style.TONE, id="card-tone"),
-        pytest.param([DEMO_AUDIO / "customer.ogg"], Style.SILENCE, id="card-silence"),
+        pytest.param([DEMO_AUDIO / "customer.ogg"], Style.SILENCE, id="card"),
         pytest.param([FIXTURES / "ssn-customer.ogg"], Style.TONE, id="ssn"),
         pytest.param([FIXTURES / "repeated-customer.ogg"], Style.TONE, id="loop"),
         pytest.param(
