@@ -164,7 +164,9 @@ Change = Callable[[dict[str, bytes]], None]
 
 
 def change_manifest(content: dict[str, bytes]) -> None:
-    content["manifest.json"] = content["manifest.json"].replace(b"RM_case", b"RM_cast")
+    content["manifest.json"] = content["manifest.json"].replace(
+        b'"room_sid": "RM_case"', b'"room_sid": "RM_cast"'
+    )
 
 
 @pytest.mark.parametrize(
