@@ -67,7 +67,7 @@ def test_time_of_retention(home: House, mode: LockMode) -> None:
     store.retain(version, until, mode)
     store.retain(version, soon(1), mode)
     assert store.lock_of(version) == Lock(retain_until=until, mode=mode)
-    with pytest.raises(ObjectLockedError, match=f"locked until .* {mode}"):
+    with pytest.raises(ObjectLockedError, match=rf"locked until .* \({mode}"):
         store.erase(version)
     if mode is LockMode.GOVERNANCE:
         store.erase(version, bypass_governance=True)
