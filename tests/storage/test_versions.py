@@ -84,8 +84,9 @@ def test_locked_when_written(home: House, tmp_path: Path) -> None:
     path.write_bytes(b"x")
     store.put_file(KEY, path, content_type="x")
     store.put_bytes("stages/a", b"x", content_type="x")
+    store.put_bytes("reports/2026-03-01/summary.json", b"x", content_type="x")
     locks = {version.key: store.lock_of(version) for version in store.versions()}
-    assert locks["stages/a"] == Lock()
+    assert locks["stages/a"] == Lock() == locks["reports/2026-03-01/summary.json"]
     until = locks[KEY].retain_until
     assert until is not None
     assert 2.9 < (until - datetime.now(UTC)).total_seconds() / 86_400 <= 3
