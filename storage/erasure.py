@@ -175,9 +175,15 @@ class Eraser:
         MixedRecordings(hand, self._mixed, self._reports, self._silence).settle(
             {key: recordings[key] for key in plan.mixed}
         )
-        stems = {(recordings[key].room_sid, _stem(key)) for key in theirs}
+        gone = {recordings[key] for key in theirs}
         if self._mixed not in {None, Mixed.KEEP}:
-            stems |= {(recordings[key].room_sid, _stem(key)) for key in plan.mixed}
+            gone |= {recordings[key] for key in plan.mixed}
+        # A redacted copy is named by the track, or by the egress of a mix.
+        stems = {
+            (each.room_sid, name)
+            for each in gone
+            for name in (_stem(each.object_key), each.track_id, each.egress_id)
+        }
         texts = Texts(hand, self._reports)
         for key, versions in versions_by_key(self._store):
             room_sid = recordings[key].room_sid if key in recordings else call_of(key)

@@ -66,7 +66,6 @@ _PREFIXES = {
     "recordings/": Kind.RECORDINGS,
     "redacted/": Kind.REDACTED,
     "reports/": Kind.REPORTS,
-    "nightly/": Kind.REPORTS,
     "tables/": Kind.TABLES,
     "transcripts/": Kind.TRANSCRIPTS,
     "stages/": Kind.STAGES,

@@ -10,9 +10,11 @@ files is the audit's own affair (`offline.stages`).
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from storage.errors import ObjectLockedError
 from storage.objects import ObjectStore
 
 UNFINISHED_PREFIX: Final = "work/"
@@ -50,11 +52,18 @@ def clear_call(objects: ObjectStore, prefix: str, folder: str, *, but: Collectio
     """
     gone = [found.key for found in objects.list(f"{prefix}{folder}") if found.key not in but]
     for key in gone:
-        objects.delete(key)
+        with suppress(ObjectLockedError):  # of a held call, it stays as long as the hold
+            objects.delete(key)
     return len(gone)
 
 
-def forget_stages(objects: ObjectStore, *, now: datetime, keep_days: int | None) -> int:
+def forget_stages(
+    objects: ObjectStore,
+    *,
+    now: datetime,
+    keep_days: int | None,
+    held: Collection[str] = (),
+) -> int:
     """Remove what is too old: of audits that nobody went on with, and what was kept long enough.
 
     Args:
@@ -62,18 +71,23 @@ def forget_stages(objects: ObjectStore, *, now: datetime, keep_days: int | None)
         now: UTC.
         keep_days: For how long stages are kept on purpose; None leaves those alone, because a shell
             without the setting must not empty the store of those who have it.
+        held: Session ids of calls of which nothing may be removed.
 
     Returns:
         How many objects were removed.
     """
-    n_gone = _forget(objects, UNFINISHED_PREFIX, now - UNFINISHED_KEPT)
+    n_gone = _forget(objects, UNFINISHED_PREFIX, now - UNFINISHED_KEPT, held)
     if keep_days is not None:
-        n_gone += _forget(objects, KEPT_PREFIX, now - timedelta(days=keep_days))
+        n_gone += _forget(objects, KEPT_PREFIX, now - timedelta(days=keep_days), held)
     return n_gone
 
 
-def _forget(objects: ObjectStore, prefix: str, before: datetime) -> int:
-    old = [found.key for found in objects.list(prefix) if found.modified_at < before]
+def _forget(objects: ObjectStore, prefix: str, before: datetime, held: Collection[str]) -> int:
+    old = [
+        found.key
+        for found in objects.list(prefix)
+        if found.modified_at < before and not any(room_sid in found.key for room_sid in held)
+    ]
     for key in old:
         objects.delete(key)
     return len(old)

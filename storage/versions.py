@@ -6,6 +6,7 @@ A folder has one version of each object, which has no id.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,13 +63,18 @@ class Locking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockRules:
-    """For how long objects are locked when they are written, by the beginning of their keys."""
+    """For how long objects are locked when they are written, by the beginning of their keys.
+
+    Summaries of a day are never locked: they are written anew when another call of it is audited.
+    """
 
     days_by_prefix: Mapping[str, int]
     mode: LockMode = LockMode.GOVERNANCE
 
     def until(self, key: str, now: datetime) -> datetime | None:
         """Until when a new object is locked; None = not at all."""
+        if posixpath.basename(key).startswith("summary."):
+            return None
         for prefix, days in self.days_by_prefix.items():
             if key.startswith(prefix):
                 return now + timedelta(days=days)

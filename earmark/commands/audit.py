@@ -148,8 +148,9 @@ def command(rules: tuple[Path, ...], as_json: bool, show_text: bool, **options: 
         code = _audit_many(chosen, plan, objects, screen, output)
     else:
         code = _audit_named(chosen, plan, screen, output)
-    _forget_transcripts(settings.keep_transcripts_days, plan, objects, screen)
-    _forget_stages(settings.keep_stages_days, objects)
+    held = _held_calls(plan)
+    _forget_transcripts(settings.keep_transcripts_days, held, objects, screen)
+    _forget_stages(settings.keep_stages_days, held, objects)
     raise SystemExit(code)
 
 
@@ -287,25 +288,30 @@ def _sum_up(day: date, plan: AuditPlan, objects: ObjectStore, screen: AuditScree
     screen.say(f"Summary of the day: {objects.url(night.html_key)}")
 
 
+def _held_calls(plan: AuditPlan) -> frozenset[str]:
+    """Calls under legal hold, of which nothing is removed."""
+    from storage.database import open_database
+    from storage.holds import held_calls
+
+    database = open_database(plan.database_url)
+    try:
+        with database.begin(read_only=True) as connection:
+            return held_calls(connection).room_sids
+    finally:
+        database.close()
+
+
 def _forget_transcripts(
-    days: int | None, plan: AuditPlan, objects: ObjectStore, screen: AuditScreen
+    days: int | None, held: frozenset[str], objects: ObjectStore, screen: AuditScreen
 ) -> None:
     """Remove the transcripts whose time is over.
 
     Where none are to be kept, those of earlier days stay: a shell without the setting must not
     empty the store of those who have it.
     """
-    from storage.database import open_database
-    from storage.holds import held_calls
     from storage.transcripts import forget_transcripts
 
     if days is not None:
-        database = open_database(plan.database_url)
-        try:
-            with database.begin(read_only=True) as connection:
-                held = held_calls(connection).room_sids
-        finally:
-            database.close()
         n_old = forget_transcripts(
             objects, before=datetime.now(UTC) - timedelta(days=days), held=held
         )
@@ -314,8 +320,8 @@ def _forget_transcripts(
             screen.say(f"{what} older than {days} days and {what.split()[-1]} removed.")
 
 
-def _forget_stages(days: int | None, objects: ObjectStore) -> None:
+def _forget_stages(days: int | None, held: frozenset[str], objects: ObjectStore) -> None:
     """Remove what stages made and nobody needs: of dead audits, and what was kept long enough."""
     from storage.stage_work import forget_stages
 
-    forget_stages(objects, now=datetime.now(UTC), keep_days=days)
+    forget_stages(objects, now=datetime.now(UTC), keep_days=days, held=held)

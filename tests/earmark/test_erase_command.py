@@ -97,7 +97,7 @@ def fill(home: House, who: str = WHO, mixed: bytes | None = None) -> dict[str, o
     put = home.store.put_bytes
     csv = f"tables/utterances/date={day}/part-0.csv"
     put(csv, f"room_sid,speaker\n{MINE},{who}\n{OTHERS},ann\n".encode(), content_type="x")
-    put(f"nightly/{day}/summary.html", f"<p>{who} &amp; co</p>".encode(), content_type="x")
+    put(f"reports/{day}/summary.html", f"<p>{who} &amp; co</p>".encode(), content_type="x")
     put("recordings/odd.json", json.dumps({"no": "manifest", "of": who}).encode(), content_type="x")
     kept = {key: home.store.get_bytes(key) for key in home.all_keys() if OTHERS in key}
     return {"day": day, "table": table, "csv": csv, "mix": mix, "kept": kept}
