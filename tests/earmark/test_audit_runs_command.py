@@ -149,7 +149,7 @@ def test_a_run_that_is_told_to_end_holds_nothing(
 ) -> None:
     """No worker is left, nothing stays claimed, no call is poison; the next run does the rest."""
     sids = [f"RM_{n}" for n in range(6)]
-    store(tmp_path, datetime(2026, 3, 1, 9, tzinfo=UTC), sids, seconds=40)
+    store(tmp_path, datetime(2026, 3, 1, 9, tzinfo=UTC), sids, seconds=16)
     arguments = ("--date", DAY.isoformat(), "--workers", "2", *TINY)
     with started(tmp_path, *arguments) as process:
         children = first_report(process)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -179,7 +180,11 @@ def ray_address() -> Iterator[str]:
         ).environment().items()
         if name.startswith("AWS_")
     }  # fmt: skip
-    with running_ray(variables, n_cpus=2) as address:
+    # Whoever reaches Ray's ports may run code here, so it asks for a token, on loopback too.
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid4().hex}
+    with pytest.MonkeyPatch.context() as patch, running_ray(variables | token) as address:
+        for name, value in token.items():
+            patch.setenv(name, value)
         yield address
 
 
