@@ -8,10 +8,14 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from earmark.errors import BadInputError
+
+if TYPE_CHECKING:
+    from speech.transcribers import Device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,7 @@ class Chosen:
     nightly: bool
     catch_up: int
     transcriber: str
+    device: Device
     threads: int | None
     engine: str
     address: str | None

@@ -64,7 +64,16 @@ _MAX_THREADS = 4  # more make one transcriber hardly faster
     metavar="MODEL",
     default="faster-whisper-base",
     show_default=True,
-    help="Model that writes the transcript; `earmark models list` shows them.",
+    help="What writes the transcript: faster-whisper-base, faster-whisper-tiny.en, "
+    "openai-whisper-base, openai-whisper-tiny.en, or a path of your own weights (a folder of "
+    "faster-whisper's or a file of openai-whisper's).",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the transcriber runs; auto takes a GPU where there is one.",
 )
 @click.option(
     "--threads",
@@ -152,13 +161,11 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditPlan:
     from earmark.audit_plan import AuditPlan, LocalEngineSource
     from earmark.cores import available_cores
-    from offline.engines import transcribers
+    from offline.engines import check_transcriber
     from rules.loader import load_rulebook
 
-    if chosen.transcriber not in transcribers():
-        raise BadInputError(
-            f"--transcriber: {chosen.transcriber!r} is none of {', '.join(transcribers())}"
-        )
+    # An engine that cannot be had is told of here, and not by every worker.
+    check_transcriber(chosen.transcriber)
     return AuditPlan(
         database_url=settings.resolved_database_url,
         objects_url=settings.resolved_objects_url,
@@ -168,6 +175,7 @@ def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditP
         models_dir=settings.models_dir,
         engines=LocalEngineSource(
             transcriber=chosen.transcriber,
+            device=chosen.device,
             models_dir=settings.models_dir,
             cpu_threads=chosen.threads or min(_MAX_THREADS, available_cores()),
         ),
