@@ -8,10 +8,14 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from earmark.errors import BadInputError
+
+if TYPE_CHECKING:
+    from speech.transcribers import Device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ class Chosen:
     transcriber: str
     diarizer: str | None  # None = the setting's
     mixed: bool
+    device: Device
     threads: int | None
     engine: str
     address: str | None

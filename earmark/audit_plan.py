@@ -23,6 +23,7 @@ from offline.redaction import RedactionOptions
 from offline.stages.store import ObjectStageStore
 from rules.loader import load_rulebook
 from speech.embedding import embedder_for
+from speech.transcribers import Device
 from storage.database import open_database
 from storage.objects import open_objects
 from storage.versions import LockRules
@@ -52,6 +53,7 @@ class LocalEngineSource:
     transcriber: str
     models_dir: Path
     cpu_threads: int
+    device: Device = "auto"
 
     def build(self, announce: Announce) -> ClosableEngines:
         """See `EngineSource.build`."""
@@ -59,6 +61,7 @@ class LocalEngineSource:
             transcriber=self.transcriber,
             models_dir=self.models_dir,
             cpu_threads=self.cpu_threads,
+            device=self.device,
             announce=announce,
         )
 

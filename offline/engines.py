@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from speech.errors import EngineMissingError
 from speech.models import find_model, registry
-from speech.recogniser import Recogniser
+from speech.recogniser import WindowRecogniser
+from speech.transcribers import Device, Transcriber, load_transcriber, missing_package, transcriber
 from speech.vad import AUDIT as VAD_AUDIT
 from speech.vad import VadModel
 from speech.whisper import AUDIT as WHISPER_AUDIT
-from speech.whisper import FasterWhisper
+from speech.windows import MAX_WINDOW_S
 
 VAD_ID = "silero-vad"
 DEFAULT_TRANSCRIBER = "faster-whisper-base"
@@ -24,17 +26,12 @@ PIPELINE_VERSION = 1
 Announce = Callable[[str], AbstractContextManager[object]]
 
 
-def transcribers() -> tuple[str, ...]:
-    """Ids of the models that can transcribe."""
-    return tuple(sorted(m.id for m in registry().values() if m.kind == "speech to text"))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """Models that are ready."""
 
     vad: VadModel
-    recogniser: Recogniser
+    recogniser: WindowRecogniser
 
 
 class Engines(Protocol):
@@ -51,14 +48,35 @@ class Engines(Protocol):
         """
 
 
+def check_transcriber(name: str) -> Transcriber:
+    """Look up a transcriber and what runs it; no weights are needed for it.
+
+    Args:
+        name: An id, or a path of one's own weights.
+
+    Raises:
+        UnknownModelError: there is no such transcriber.
+        EngineMissingError: what runs it is not installed.
+    """
+    found = transcriber(name)
+    if missing := missing_package(found.engine):
+        raise EngineMissingError(missing)
+    return found
+
+
 class LocalEngines:
     """Models on this machine, each loaded once a process.
 
     Args:
-        transcriber: Id of the model that turns speech into words.
+        transcriber: What turns speech into words: an id, or a path of one's own weights.
+        device: "auto" takes a GPU where there is one.
         models_dir: Where weights are searched first.
         cpu_threads: Threads of one inference.
         announce: Called with a sentence before something slow; its block is the slow thing.
+
+    Raises:
+        UnknownModelError: there is no such transcriber.
+        EngineMissingError: what runs it is not installed: told here, before a call is claimed.
     """
 
     def __init__(
@@ -67,9 +85,12 @@ class LocalEngines:
         transcriber: str,
         models_dir: Path,
         cpu_threads: int,
+        device: Device = "auto",
         announce: Announce = lambda what: nullcontext(),
     ) -> None:
-        self._transcriber = transcriber
+        self._transcriber = check_transcriber(transcriber)
+        self._device: Device = device
+        self._described: Mapping[str, object] | None = None
         self._models_dir = models_dir
         self._cpu_threads = cpu_threads
         self._announce = announce
@@ -77,24 +98,29 @@ class LocalEngines:
 
     def describe(self) -> Mapping[str, object]:
         """See `Engines.describe`."""
-        return {
-            "vad": VAD_ID,
-            "vad_weights": _weights(VAD_ID),
-            "vad_options": asdict(VAD_AUDIT),
-            "transcriber": self._transcriber,
-            "transcriber_weights": _weights(self._transcriber),
-            "transcriber_options": asdict(WHISPER_AUDIT),
-        }
+        if self._described is None:
+            self._described = {
+                "vad": VAD_ID,
+                "vad_weights": {f.name: f.sha256 for f in registry()[VAD_ID].files},
+                "vad_options": asdict(VAD_AUDIT),
+                "window_s": MAX_WINDOW_S,
+                # Not the device: the same audit on another machine is the same audit.
+                "transcriber": self._transcriber.id,
+                "transcriber_weights": self._transcriber.weights,
+                "transcriber_options": asdict(WHISPER_AUDIT),
+            }
+        return self._described
 
     def load(self) -> Loaded:
         """See `Engines.load`."""
         if self._loaded is None:
             with self._announce("Checking and loading the speech models"):
                 vad = VadModel(find_model(VAD_ID, self._models_dir))
-                recogniser = FasterWhisper(
-                    find_model(self._transcriber, self._models_dir),
+                recogniser = load_transcriber(
+                    self._transcriber,
                     WHISPER_AUDIT,
-                    name=self._transcriber,
+                    models_dir=self._models_dir,
+                    device=self._device,
                     cpu_threads=self._cpu_threads,
                 )
             self._loaded = Loaded(vad=vad, recogniser=recogniser)
@@ -105,7 +131,3 @@ class LocalEngines:
         if self._loaded is not None:
             self._loaded.recogniser.close()
             self._loaded = None
-
-
-def _weights(model_id: str) -> Mapping[str, str]:
-    return {file.name: file.sha256 for file in registry()[model_id].files}

@@ -13,49 +13,53 @@ from offline.clock import RecordingClock
 from offline.engines import VAD_ID, Loaded
 from offline.stages.records import HeardWord, Piece, Transcribed
 from rules.types import Span, Utterance, utterance_from_words
-from speech.audio import SAMPLE_RATE_HZ
 from speech.errors import RecogniserError
-from speech.vad import AUDIT, speech_ranges
+from speech.inventions import is_invented
+from speech.recogniser import RecognisedWord, Recognition, WindowRecogniser
+from speech.vad import AUDIT, SampleRange, speech_ranges
+from speech.windows import SpeechWindow, joined
 
 # A pause within a piece of speech that ends an utterance: where a listener would hear a full stop.
 PAUSE_S = 1.0
+# Behind a loop the rest of the piece was not understood; less than this is its last breath.
+_LOST_S = 0.5
+# Speech of this length that gives no word that is believed was not understood. Shorter ones are
+# coughs and laughter.
+_WORDLESS_S = 5.0
+
+OnProgress = Callable[[float], None]  # how much is done, in [0.0, 1.0]
 
 
 def transcribe(
     samples: NDArray[np.float32],
     engines: Loaded,
-    on_progress: Callable[[float], None] = lambda done_ratio: None,
+    on_progress: OnProgress = lambda done_ratio: None,
 ) -> Transcribed:
     """Find the speech in a sound, and write it down.
 
+    Nothing is heard but speech. Besides the samples, memory is needed for one batch of windows,
+    however long the sound is.
+
     Args:
-        samples: Mono, shape (n_samples,), 16 kHz, range [-1.0, 1.0]. Not modified.
+        samples: Mono, shape (n_samples,), 16 kHz, range [-1.0, 1.0]. Not modified; may be mapped
+            from a file.
         engines: Speech detection and recogniser.
         on_progress: Told how much is done, in [0.0, 1.0].
     """
+    recogniser = engines.recogniser
+    found = speech_ranges(samples, engines.vad, AUDIT)
+    # Windows of one length together: in a batch, shorter ones are padded to the longest.
+    windows = sorted(joined(found), key=lambda window: window.n_samples, reverse=True)
     pieces: list[Piece] = []
-    for found in speech_ranges(samples, engines.vad, AUDIT):
-        start_s = found.start_sample / SAMPLE_RATE_HZ
-        words: tuple[HeardWord, ...] = ()
-        is_failed = False
-        try:
-            words = tuple(
-                HeardWord(
-                    text=word.text,
-                    start_s=start_s + word.start_s,
-                    end_s=start_s + word.end_s,
-                    confidence=word.confidence,
-                )
-                for word in engines.recogniser.transcribe(
-                    samples[found.start_sample : found.end_sample]
-                )
-            )
-        except RecogniserError:
-            is_failed = True
-        on_progress(found.end_sample / len(samples))
-        end_s = found.end_sample / SAMPLE_RATE_HZ
-        pieces.append(Piece(start_s=start_s, end_s=end_s, words=words, is_failed=is_failed))
-    return Transcribed(transcriber=engines.recogniser.name, vad=VAD_ID, pieces=tuple(pieces))
+    n_done = 0
+    for first in range(0, len(windows), recogniser.batch_size):
+        batch = windows[first : first + recogniser.batch_size]
+        for window, heard in _recognised(batch, samples, recogniser):
+            pieces += _pieces(window, heard)
+            n_done += len(window.pieces)
+        on_progress(n_done / len(found))
+    pieces.sort(key=lambda piece: (piece.start_s, piece.end_s))
+    return Transcribed(transcriber=recogniser.name, vad=VAD_ID, pieces=tuple(pieces))
 
 
 def utterances_of(
@@ -99,3 +103,78 @@ def split_at_pauses(
         piece.append(word)
     if piece:
         yield piece
+
+
+def _recognised(
+    windows: Sequence[SpeechWindow], samples: NDArray[np.float32], recogniser: WindowRecogniser
+) -> Iterator[tuple[SpeechWindow, Recognition | None]]:
+    """What was heard in each window, None where the engine failed.
+
+    A window that fails, or makes the recogniser go round in circles, is heard again piece by piece:
+    what is wrong with one piece takes nothing from the others.
+    """
+    heard: Sequence[Recognition | None]
+    try:
+        heard = recogniser.recognise([window.cut_from(samples) for window in windows])
+    except RecogniserError:
+        heard = [None] * len(windows)
+    for window, each in zip(windows, heard, strict=True):
+        is_piece = len(window.pieces) == 1
+        can_do_better = len(windows) > 1 or not is_piece
+        is_looping = each is not None and each.looped_from_s is not None
+        if (each is None and can_do_better) or (is_looping and not is_piece):
+            for piece in window.pieces:
+                yield _heard_alone(piece, samples, recogniser)
+        else:
+            yield window, each
+
+
+def _heard_alone(
+    piece: SampleRange, samples: NDArray[np.float32], recogniser: WindowRecogniser
+) -> tuple[SpeechWindow, Recognition | None]:
+    alone = SpeechWindow(pieces=(piece,))
+    try:
+        return alone, recogniser.recognise([alone.cut_from(samples)])[0]
+    except RecogniserError:
+        return alone, None
+
+
+def _pieces(window: SpeechWindow, heard: Recognition | None) -> Iterator[Piece]:
+    """The pieces of a window with their words, on the recording's clock."""
+    if heard is None:
+        for found in window.pieces:
+            yield Piece(start_s=found.start_s, end_s=found.end_s, words=(), is_failed=True)
+        return
+    said: dict[int, list[RecognisedWord]] = {}
+    for number, word in window.placed(heard.words):
+        said.setdefault(number, []).append(word)
+    for number, found in enumerate(window.pieces):
+        words = said.get(number, [])
+        if is_invented(words):
+            words = []
+        end_s = found.end_s
+        is_failed = not words and found.end_s - found.start_s >= _WORDLESS_S
+        if heard.looped_from_s is not None:
+            # A window that loops has one piece: others were heard again.
+            from_s = found.start_s + heard.looped_from_s
+            if found.end_s - from_s >= _LOST_S:
+                yield Piece(
+                    start_s=max(from_s, found.start_s), end_s=end_s, words=(), is_failed=True
+                )
+                if not words:
+                    return
+                end_s, is_failed = from_s, False
+        yield Piece(
+            start_s=found.start_s,
+            end_s=end_s,
+            words=tuple(
+                HeardWord(
+                    text=word.text,
+                    start_s=word.start_s,
+                    end_s=word.end_s,
+                    confidence=word.confidence,
+                )
+                for word in words
+            ),
+            is_failed=is_failed,
+        )

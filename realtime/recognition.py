@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from realtime.errors import RecognitionDropped, RecognitionError
 from realtime.speech_queue import Piece, SpeechQueue
 from realtime.ticket import Ticket
+from speech.batched_whisper import BatchedWhisper
 from speech.errors import SpeechError
-from speech.live_whisper import LiveWhisper
 from speech.models import find_model
 from speech.recogniser import Recognition
 from speech.second_reader import SecondReader
@@ -72,14 +72,14 @@ class BatchRecogniser(Protocol):
         """Let go of the weights."""
 
 
-def load_live_recogniser(models_dir: Path, *, cpu_threads: int = 2) -> LiveWhisper:
+def load_live_recogniser(models_dir: Path, *, cpu_threads: int = 2) -> BatchedWhisper:
     """The recogniser of the live path, with its weights checked.
 
     Raises:
         SpeechError: the weights are missing or not the pinned ones.
     """
     folder = find_model(LIVE_MODEL_ID, models_dir)
-    return LiveWhisper(folder, LIVE, name=LIVE_MODEL_ID, cpu_threads=cpu_threads)
+    return BatchedWhisper(folder, LIVE, name=LIVE_MODEL_ID, cpu_threads=cpu_threads)
 
 
 def load_second_ear(models_dir: Path) -> SecondReader:

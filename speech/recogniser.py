@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -55,6 +55,33 @@ class Recogniser(Protocol):
 
         Raises:
             RecogniserError: the engine failed.
+        """
+
+    def close(self) -> None:
+        """Let go of the weights."""
+
+
+class WindowRecogniser(Protocol):
+    """Turns windows of speech into words, several at a time.
+
+    Loaded once in a process and used for any number of recordings; for one at a time.
+    """
+
+    name: str  # engine, model and arithmetic, as reports name them
+    batch_size: int  # how many windows are worth being given at once
+
+    def recognise(self, pieces: Sequence[NDArray[np.float32]]) -> tuple[Recognition, ...]:
+        """Recognise windows of speech, none of them by what was said in another.
+
+        Args:
+            pieces: Each mono, shape (n_samples,), 16 kHz, range [-1.0, 1.0], at most thirty
+                seconds. Not modified.
+
+        Returns:
+            What was heard in each, in the same order.
+
+        Raises:
+            RecogniserError: the engine failed, or a window is too long.
         """
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE_HZ
-from speech.live_whisper import LiveWhisper
+from speech.batched_whisper import BatchedWhisper
 from speech.recogniser import SHORTEST_WORD_S, RecognisedWord, Recognition
 from speech.whisper import WhisperOptions
 
@@ -40,7 +40,7 @@ class SecondReader:
 
     def __init__(self, model_dir: Path, *, name: str, cpu_threads: int = 1) -> None:
         options = WhisperOptions(beam_size=1)
-        self._whisper = LiveWhisper(model_dir, options, name=name, cpu_threads=cpu_threads)
+        self._whisper = BatchedWhisper(model_dir, options, name=name, cpu_threads=cpu_threads)
         self.name = self._whisper.name
 
     def recognise(self, pieces: Sequence[NDArray[np.float32]]) -> tuple[Recognition, ...]:

@@ -19,6 +19,7 @@ _STATE_SIZE = 128
 # A cut looks for quiet of about the length of a pause between words: 5 windows are 160 ms. One
 # quiet window alone may lie within a word, and half a word is heard twice.
 _PAUSE_WINDOWS = 5
+_PUSHED_SAMPLES = 60 * SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,16 @@ class SampleRange:
 
     start_sample: int
     end_sample: int
+
+    @property
+    def start_s(self) -> float:
+        """Where it begins, in seconds."""
+        return self.start_sample / SAMPLE_RATE_HZ
+
+    @property
+    def end_s(self) -> float:
+        """Where it ends, in seconds."""
+        return self.end_sample / SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,7 +306,11 @@ def speech_ranges(
         options: When a piece of speech begins and ends.
     """
     detector = SpeechDetector(model, options)
-    events = (*detector.push(samples), *detector.flush())
+    events: list[SpeechEvent] = []
+    for start in range(0, len(samples), _PUSHED_SAMPLES):
+        # A push copies what it is given, and a recording may be hours long.
+        events += detector.push(samples[start : start + _PUSHED_SAMPLES])
+    events += detector.flush()
     return tuple(
         SampleRange(start_sample=event.start_sample, end_sample=event.end_sample)
         for event in events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,11 +42,14 @@ class WhisperOptions:
     # Below this average log probability, with silence likely, a segment was invented.
     log_prob_threshold: float = -1.0
     no_speech_threshold: float = 0.6
+    # A text that zlib makes so many times smaller repeats itself beyond what people say (Whisper's
+    # own measure). None = only words and short phrases are watched.
+    compression_ratio_threshold: float | None = None
 
 
 # One greedy pass: a second one at a higher temperature would come too late to be of use live.
 LIVE = WhisperOptions(beam_size=1)
-AUDIT = WhisperOptions(beam_size=5)
+AUDIT = WhisperOptions(beam_size=5, compression_ratio_threshold=2.4)
 
 
 class FasterWhisper:
@@ -97,8 +101,16 @@ class FasterWhisper:
         self._model = None
 
 
-def load_whisper(model_dir: Path, options: WhisperOptions, *, cpu_threads: int) -> Any:
+def load_whisper(
+    model_dir: Path, options: WhisperOptions, *, cpu_threads: int, device: str = "cpu"
+) -> Any:
     """Load converted weights; gives a `faster_whisper.WhisperModel`.
+
+    Args:
+        model_dir: Folder with the converted weights.
+        options: Of these the arithmetic is used.
+        cpu_threads: Threads of one inference.
+        device: "cpu" or "cuda".
 
     Raises:
         RecogniserError: the folder holds no model that CTranslate2 can load.
@@ -108,7 +120,7 @@ def load_whisper(model_dir: Path, options: WhisperOptions, *, cpu_threads: int) 
     try:
         return WhisperModel(
             str(model_dir),
-            device="cpu",
+            device=device,
             compute_type=options.compute_type,
             cpu_threads=cpu_threads,
             local_files_only=True,
@@ -117,6 +129,35 @@ def load_whisper(model_dir: Path, options: WhisperOptions, *, cpu_threads: int) 
         raise RecogniserError(
             f"{model_dir}: the weights cannot be loaded ({type(exc).__name__})"
         ) from None
+
+
+def is_silence(options: WhisperOptions, *, no_speech_prob: float, log_prob: float) -> bool:
+    """Whether the decoder itself takes what it wrote for no speech.
+
+    Args:
+        options: The thresholds.
+        no_speech_prob: In [0.0, 1.0].
+        log_prob: Mean of the tokens, at most 0.
+    """
+    return no_speech_prob > options.no_speech_threshold and log_prob < options.log_prob_threshold
+
+
+def guarded(words: Sequence[Any], duration_s: float, options: WhisperOptions) -> Recognition:
+    """Aligned words as ours, cut where they go round in circles.
+
+    Args:
+        words: Of one piece of speech, with `word`, `start`, `end` and `probability`.
+        duration_s: Length of the piece.
+        options: How much repetition is believed.
+    """
+    text = "".join(word.word for word in words).strip().encode()
+    heard = without_loops([words], duration_s)
+    most = options.compression_ratio_threshold
+    if most is None or heard.looped_from_s is not None or not text:
+        return heard
+    if len(text) / len(zlib.compress(text)) > most:
+        return Recognition(words=(), looped_from_s=0.0)
+    return heard
 
 
 def max_new_tokens(duration_s: float) -> int:

@@ -63,7 +63,16 @@ _MAX_THREADS = 4  # more make one transcriber hardly faster
     metavar="MODEL",
     default="faster-whisper-base",
     show_default=True,
-    help="Model that writes the transcript; `earmark models list` shows them.",
+    help="What writes the transcript: faster-whisper-base, faster-whisper-tiny.en, "
+    "openai-whisper-base, openai-whisper-tiny.en, or a path of your own weights (a folder of "
+    "faster-whisper's or a file of openai-whisper's).",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the transcriber runs; auto takes a GPU where there is one.",
 )
 @click.option(
     "--diarizer",
@@ -162,13 +171,11 @@ def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditP
     from earmark.audit_plan import AuditPlan, LocalEngineSource
     from earmark.cores import available_cores
     from offline.diarization.choice import diarizer_or_why
-    from offline.engines import transcribers
+    from offline.engines import check_transcriber
     from rules.loader import load_rulebook
 
-    if chosen.transcriber not in transcribers():
-        raise BadInputError(
-            f"--transcriber: {chosen.transcriber!r} is none of {', '.join(transcribers())}"
-        )
+    # An engine that cannot be had is told of here, and not by every worker.
+    check_transcriber(chosen.transcriber)
     n_threads = chosen.threads or min(_MAX_THREADS, available_cores())
     diarizer = chosen.diarizer or settings.diarizer
     diarizer_or_why(diarizer, models_dir=settings.models_dir)  # a name must mean something
@@ -181,6 +188,7 @@ def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditP
         models_dir=settings.models_dir,
         engines=LocalEngineSource(
             transcriber=chosen.transcriber,
+            device=chosen.device,
             models_dir=settings.models_dir,
             cpu_threads=n_threads,
         ),

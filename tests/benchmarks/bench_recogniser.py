@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from speech.audio import decode  # noqa: E402 - the path comes first
-from speech.live_whisper import LiveWhisper  # noqa: E402
+from speech.batched_whisper import BatchedWhisper  # noqa: E402
 from speech.models import find_model  # noqa: E402
 from speech.vad import LIVE as LIVE_VAD  # noqa: E402
 from speech.vad import VadModel, speech_ranges  # noqa: E402
@@ -61,7 +61,7 @@ def main() -> None:
     models_dir = user_cache_path("earmark") / "models"
     folder = find_model(MODEL_ID, models_dir)
     vad = VadModel(find_model("silero-vad", models_dir))
-    ours = LiveWhisper(folder, LIVE, name=MODEL_ID, cpu_threads=THREADS)
+    ours = BatchedWhisper(folder, LIVE, name=MODEL_ID, cpu_threads=THREADS)
     plain = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=THREADS)
 
     def defaults(samples: NDArray[np.float32]) -> list[Any]:
@@ -84,7 +84,7 @@ def main() -> None:
     batches(ours, vad, rounds)
 
 
-def batches(ours: LiveWhisper, vad: VadModel, rounds: int) -> None:
+def batches(ours: BatchedWhisper, vad: VadModel, rounds: int) -> None:
     """Throughput of batches against one piece after the other."""
     samples = np.concatenate([decode(path).samples[0] for path in list(CLIPS.values())[:2]])
     pieces = sorted(

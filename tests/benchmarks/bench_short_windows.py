@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 from rules.loader import load_rulebook  # noqa: E402 - the path comes first
 from rules.records import Scanner, parse_record  # noqa: E402
 from speech.audio import SAMPLE_RATE_HZ, decode  # noqa: E402
-from speech.live_whisper import LiveWhisper  # noqa: E402
+from speech.batched_whisper import BatchedWhisper  # noqa: E402
 from speech.models import find_model  # noqa: E402
 from speech.vad import LIVE as LIVE_VAD  # noqa: E402
 from speech.vad import VadModel, speech_ranges  # noqa: E402
@@ -82,7 +82,7 @@ def main() -> None:
     lines = [json.loads(line) for line in LINES.read_text(encoding="utf-8").splitlines()]
     random.Random(5).shuffle(lines)  # noqa: S311 - the same lines each time
     sides = {
-        "short windows": LiveWhisper(folder, LIVE, name=MODEL_ID),
+        "short windows": BatchedWhisper(folder, LIVE, name=MODEL_ID),
         "thirty seconds": FasterWhisper(folder, LIVE, name=MODEL_ID),
     }
     counts = {name: [0, 0, 0] for name in sides}

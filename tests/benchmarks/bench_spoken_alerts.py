@@ -37,7 +37,7 @@ from rules.loader import load_rulebook  # noqa: E402
 from rules.rulebook import Rulebook  # noqa: E402
 from rules.types import CallEnded, HitState, Span, utterance_from_text  # noqa: E402
 from speech.audio import decode  # noqa: E402
-from speech.live_whisper import LiveWhisper  # noqa: E402
+from speech.batched_whisper import BatchedWhisper  # noqa: E402
 from speech.models import find_model  # noqa: E402
 from speech.vad import VadModel  # noqa: E402
 from speech.whisper import LIVE, load_whisper  # noqa: E402
@@ -111,7 +111,7 @@ class Alerts:
 def live(rulebook: Rulebook, *, second_ear: bool) -> Callable[[Samples], set[str]]:
     """The live path, with its second ear or without."""
     vad = VadModel(find_model("silero-vad", MODELS))
-    whisper = LiveWhisper(find_model(LIVE_MODEL_ID, MODELS), LIVE, name=LIVE_MODEL_ID)
+    whisper = BatchedWhisper(find_model(LIVE_MODEL_ID, MODELS), LIVE, name=LIVE_MODEL_ID)
 
     second = second_recogniser(load_second_ear(MODELS)) if second_ear else None
 

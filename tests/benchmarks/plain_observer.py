@@ -26,7 +26,7 @@ from rules.engine import Engine
 from rules.loader import load_rulebook
 from rules.types import Span, utterance_from_text
 from speech.audio import SAMPLE_RATE_HZ
-from speech.live_whisper import LiveWhisper
+from speech.batched_whisper import BatchedWhisper
 
 TOPIC = "plain_alert"
 READY = "plain observer is ready"
@@ -35,7 +35,7 @@ READY = "plain observer is ready"
 class PlainStt(stt.STT[Any]):
     """Our recogniser as a livekit-agents STT."""
 
-    def __init__(self, engine: LiveWhisper) -> None:
+    def __init__(self, engine: BatchedWhisper) -> None:
         super().__init__(capabilities=stt.STTCapabilities(streaming=False, interim_results=False))
         self._engine = engine
 
@@ -47,7 +47,7 @@ class PlainStt(stt.STT[Any]):
         return stt.SpeechEvent(type=stt.SpeechEventType.FINAL_TRANSCRIPT, alternatives=[said])
 
 
-async def listen(room: rtc.Room, track: rtc.Track, engine: LiveWhisper, supervisor: str) -> None:
+async def listen(room: rtc.Room, track: rtc.Track, engine: BatchedWhisper, supervisor: str) -> None:
     """Hear one track to its end."""
     rules = Engine(load_rulebook().for_live(), timeline=False)
     adapter = stt.StreamAdapter(stt=PlainStt(engine), vad=inference.VAD())

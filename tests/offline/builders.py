@@ -22,7 +22,7 @@ from offline.reconcile import Verdict
 from rules.types import Hit, HitState, Role, Severity, Span, Utterance, utterance_from_text
 from speech.audio import SAMPLE_RATE_HZ, decode
 from speech.models import find_model
-from speech.recogniser import RecognisedWord
+from speech.recogniser import RecognisedWord, Recognition
 from speech.vad import VadModel
 from storage.calls import Call as CallRow
 from storage.calls import CallParticipant, save_call, save_participant
@@ -137,13 +137,17 @@ def write_wav(path: Path, *channels: NDArray[np.float32]) -> Path:
 
 
 class ScriptedRecogniser:
-    """Says one text after the other, spread over the piece of speech it is asked about."""
+    """Says one text after the other, spread over the window of speech it is asked about."""
 
     name = "scripted"
+    batch_size = 1
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.n_calls = 0
         self._texts = texts
+
+    def recognise(self, pieces: Sequence[NDArray[np.float32]]) -> tuple[Recognition, ...]:
+        return tuple(Recognition(words=self.transcribe(piece)) for piece in pieces)
 
     def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
         text = self._texts[self.n_calls % len(self._texts)]

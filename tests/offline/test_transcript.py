@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from offline.stages.records import HeardWord, Piece, Transcribed
 from offline.transcript import split_at_pauses, transcribe, utterances_of
 from rules.types import Span
 from speech.errors import RecogniserError
-from speech.recogniser import RecognisedWord
+from speech.recogniser import Recognition
 from tests.offline.builders import ScriptedRecogniser, demo_sound, vad_model
 
 RATE = 16_000
@@ -40,7 +42,7 @@ def test_utterances_lie_where_the_speech_is() -> None:
     progress: list[float] = []
     transcribed = transcribe(
         demo_sound("agent")[: 20 * RATE],
-        Loaded(vad=vad_model(), recogniser=ScriptedRecogniser(["one two", "three"])),
+        Loaded(vad=vad_model(), recogniser=ScriptedRecogniser(["one two three"])),
         progress.append,
     )
     utterances = utterances_of(
@@ -51,12 +53,12 @@ def test_utterances_lie_where_the_speech_is() -> None:
     )
     assert (transcribed.transcriber, transcribed.vad) == ("scripted", "silero-vad")
     assert [(u.id, u.speaker, u.text) for u in utterances] == [
-        ("TR_a/0", "agent", "one two"),
-        ("TR_a/1", "agent", "three"),
+        ("TR_a/0", "agent", "one"),
+        ("TR_a/1", "agent", "two three"),
     ]
     for utterance, piece in zip(utterances, transcribed.pieces, strict=True):
-        assert utterance.span.start_s == pytest.approx(100.0 + piece.start_s)
-        assert utterance.span.end_s == pytest.approx(100.0 + piece.end_s)
+        assert utterance.span.start_s >= 100.0 + piece.start_s
+        assert utterance.span.end_s <= 100.0 + piece.end_s
         assert not piece.is_failed
     assert progress == sorted(progress)
 
@@ -87,11 +89,12 @@ def test_a_change_of_speaker_ends_an_utterance() -> None:
 
 
 class BrokenRecogniser:
-    """An engine that fails at every piece."""
+    """An engine that fails at every window."""
 
     name = "broken"
+    batch_size = 4
 
-    def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
+    def recognise(self, pieces: Sequence[NDArray[np.float32]]) -> tuple[Recognition, ...]:
         raise RecogniserError("broken failed")
 
     def close(self) -> None:

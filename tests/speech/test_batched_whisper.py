@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE_HZ, decode
+from speech.batched_whisper import BatchedWhisper, Window
 from speech.errors import RecogniserError
-from speech.live_whisper import LiveWhisper, Window
 from speech.models import find_model
 from speech.vad import LIVE as LIVE_VAD
 from speech.vad import VadModel, speech_ranges
@@ -20,10 +20,10 @@ DEMO = Path(__file__).parents[2] / "earmark" / "demo_audio"
 
 
 @pytest.fixture(scope="module")
-def recogniser(tmp_path_factory: pytest.TempPathFactory) -> LiveWhisper:
+def recogniser(tmp_path_factory: pytest.TempPathFactory) -> BatchedWhisper:
     """The live recogniser on its real weights."""
     folder = find_model("faster-whisper-tiny.en", tmp_path_factory.mktemp("models"))
-    return LiveWhisper(folder, LIVE, name="faster-whisper-tiny.en")
+    return BatchedWhisper(folder, LIVE, name="faster-whisper-tiny.en")
 
 
 def pieces(path: Path) -> list[NDArray[np.float32]]:
@@ -37,7 +37,7 @@ def pieces(path: Path) -> list[NDArray[np.float32]]:
 
 
 @pytest.mark.model
-def test_pieces_recognised_together(recogniser: LiveWhisper) -> None:
+def test_pieces_recognised_together(recogniser: BatchedWhisper) -> None:
     """Each piece has its own words, in order, with times that go forward within the piece."""
     together = [*pieces(AUDIO / "clean-agent.ogg"), np.zeros(100, np.float32)]
     heard = recogniser.recognise(together)
@@ -54,7 +54,7 @@ def test_pieces_recognised_together(recogniser: LiveWhisper) -> None:
 
 
 @pytest.mark.model
-def test_the_demo_call_is_heard(recogniser: LiveWhisper) -> None:
+def test_the_demo_call_is_heard(recogniser: BatchedWhisper) -> None:
     """The forbidden phrase comes back word by word, and all digits of the card."""
     said = {
         who: " ".join(
@@ -69,7 +69,7 @@ def test_the_demo_call_is_heard(recogniser: LiveWhisper) -> None:
 
 
 @pytest.mark.model
-def test_loops_end(recogniser: LiveWhisper) -> None:
+def test_loops_end(recogniser: BatchedWhisper) -> None:
     """Fifteen ones in a row make Whisper loop; no more is written than could be said."""
     for piece in pieces(AUDIO / "repeated-customer.ogg"):
         heard = recogniser.recognise([piece])[0]
@@ -82,14 +82,14 @@ def test_loops_end(recogniser: LiveWhisper) -> None:
 
 
 @pytest.mark.model
-def test_noise_that_reaches_it(recogniser: LiveWhisper) -> None:
+def test_noise_that_reaches_it(recogniser: BatchedWhisper) -> None:
     """Even without speech detection before it, hardly a word is written into noise."""
     noise = np.random.default_rng(3).normal(0, 0.02, 5 * SAMPLE_RATE_HZ).astype(np.float32)
     assert len(recogniser.transcribe(noise)) <= 2
 
 
 @pytest.mark.model
-def test_too_long_for_one_window(recogniser: LiveWhisper) -> None:
+def test_too_long_for_one_window(recogniser: BatchedWhisper) -> None:
     """A piece that Whisper could only hear in part is refused."""
     with pytest.raises(RecogniserError, match="thirty seconds"):
         recogniser.recognise([np.zeros(31 * SAMPLE_RATE_HZ, np.float32)])
@@ -99,7 +99,7 @@ def test_a_folder_without_weights(tmp_path: Path) -> None:
     """Something that is no model is refused in one sentence."""
     (tmp_path / "model.bin").write_bytes(b"no weights")
     with pytest.raises(RecogniserError, match="cannot be loaded"):
-        LiveWhisper(tmp_path, LIVE, name="broken")
+        BatchedWhisper(tmp_path, LIVE, name="broken")
 
 
 @pytest.mark.parametrize(

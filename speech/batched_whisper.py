@@ -1,4 +1,4 @@
-"""Whisper for the live path: short pieces, decoded together, each in a window of its own length.
+"""Whisper on CTranslate2: pieces of speech, decoded together, in a window of their own length.
 
 Whisper was trained on windows of thirty seconds, and faster-whisper pads every piece to one. Most
 of the time of a short piece goes into encoding that padding. CTranslate2 also encodes shorter
@@ -22,9 +22,10 @@ from speech.errors import RecogniserError
 from speech.recogniser import SHORTEST_WORD_S, RecognisedWord, Recognition
 from speech.whisper import (
     WhisperOptions,
+    guarded,
+    is_silence,
     load_whisper,
     max_new_tokens,
-    without_loops,
 )
 
 _FRAMES_PER_S = 100  # of the spectrogram
@@ -46,7 +47,7 @@ class Window:
         return min(_MAX_FRAMES, 2 * int(wanted_s * _FRAMES_PER_S / 2))
 
 
-class LiveWhisper:
+class BatchedWhisper:
     """Whisper on CTranslate2, several pieces of speech at a time.
 
     Args:
@@ -55,6 +56,8 @@ class LiveWhisper:
         name: Id of the weights; the recogniser's own name adds engine and arithmetic.
         cpu_threads: Threads of one inference.
         window: What the encoder hears.
+        device: "cpu" or "cuda".
+        batch_size: How many pieces are worth being given at once.
 
     Raises:
         RecogniserError: the folder holds no model that CTranslate2 can load.
@@ -68,14 +71,17 @@ class LiveWhisper:
         name: str,
         cpu_threads: int = 2,
         window: Window | None = None,
+        device: str = "cpu",
+        batch_size: int = 4,
     ) -> None:
         from faster_whisper.tokenizer import Tokenizer
         from faster_whisper.transcribe import get_suppressed_tokens
 
         self.name = f"{name} ({options.compute_type}, beam {options.beam_size})"
+        self.batch_size = batch_size
         self._options = options
         self._window = window or Window()
-        self._model: Any = load_whisper(model_dir, options, cpu_threads=cpu_threads)
+        self._model: Any = load_whisper(model_dir, options, cpu_threads=cpu_threads, device=device)
         self._tokenizer: Any = Tokenizer(
             self._model.hf_tokenizer,
             self._model.model.is_multilingual,
@@ -116,7 +122,7 @@ class LiveWhisper:
             # The message could quote tokens: it is not passed on.
             raise RecogniserError(f"{self.name} failed ({type(exc).__name__})") from None
         for i, words in zip(long_enough, written, strict=True):
-            heard[i] = without_loops([words], durations_s[i])
+            heard[i] = guarded(words, durations_s[i], self._options)
         return tuple(heard)
 
     def readings(
@@ -152,7 +158,7 @@ class LiveWhisper:
             read = [self._aligned([tokens], encoded, spectra)[0] for tokens in ordered]
         except (RuntimeError, ValueError, IndexError) as exc:
             raise RecogniserError(f"{self.name} failed ({type(exc).__name__})") from None
-        return tuple(without_loops([words], duration_s) for words in read)
+        return tuple(guarded(words, duration_s, self._options) for words in read)
 
     def close(self) -> None:
         """Let go of the weights."""
@@ -210,10 +216,7 @@ class LiveWhisper:
         tokens = [t for t in result.sequences_ids[i] if t < self._tokenizer.eot]
         n_scored = len(result.sequences_ids[i])
         log_prob = result.scores[i] * n_scored / (n_scored + 1)
-        if (
-            result.no_speech_prob > self._options.no_speech_threshold
-            and log_prob < self._options.log_prob_threshold
-        ):
+        if is_silence(self._options, no_speech_prob=result.no_speech_prob, log_prob=log_prob):
             return []
         return tokens[: max_new_tokens(duration_s)]
 
