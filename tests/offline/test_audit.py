@@ -422,12 +422,22 @@ def test_nothing_unmasked_is_kept_unasked(
     """By default no object but the recording holds what was said."""
     store_call(database, objects, {"agent": sound})
     run(database, objects, f"My card number is {CARD}")
-    assert {info.key for info in objects.list()} == {
-        RECORDING,
-        RECORDING.replace(".ogg", ".json"),
+    masked = {
+        "redacted/2026-03-01/RM_1/transcript.vtt",
         "reports/2026-03-01/RM_1/report.html",
         "reports/2026-03-01/RM_1/report.json",
     }
+    assert {info.key for info in objects.list()} == {
+        RECORDING,
+        RECORDING.replace(".ogg", ".json"),
+        "redacted/2026-03-01/RM_1/TR_1.ogg",  # what is heard in it: test_redaction_heard.py
+        *masked,
+    }
+    groups = CARD.split() if " " in CARD else [CARD[i : i + 4] for i in range(0, 12, 4)]
+    for key in masked:
+        text = objects.get_bytes(key).decode()
+        assert CARD not in text
+        assert not all(group in text for group in groups)
 
 
 def test_a_kept_transcript_gives_the_audits_hits_again(
