@@ -95,7 +95,7 @@ SUBJECTS = ("conduct.", "pii.")  # of the rules that count; a missing notice is 
 BY_WORDS = "conduct."  # these wait for nothing but words
 SUPERVISOR = "supervisor"
 PAUSE_S = 2.5  # behind a sentence, for the alerts that come late
-READY_WITHIN_S = 180.0
+READY_WITHIN_S = 600.0
 
 
 @dataclass
