@@ -11,6 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from realtime.alerts import Alert
 from realtime.watching import RoomState, Round
+from rules.types import Utterance
 
 ROOMS = Gauge(
     "earmark_rooms_observed",
@@ -89,6 +90,11 @@ class CountingSink:
         if hit.speaker is not None:
             delay_s = max(0.0, alert.raised_s - hit.span.end_s)
             ALERT_DELAY.labels(hit.severity.value).observe(delay_s)
+
+
+async def count_utterance(utterance: Utterance) -> None:
+    """A piece of speech became words, or seems to."""
+    UTTERANCES.labels(FINAL if utterance.is_final else INTERIM).inc()
 
 
 def recognised(elapsed_s: float, *, is_final: bool) -> None:

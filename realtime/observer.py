@@ -19,7 +19,8 @@ from realtime.room_records import RoomRecords
 from realtime.roster import Roster, is_ours, is_ringing
 from realtime.session import CallSession, OnUtterance
 from realtime.supervisors import SupervisorSink
-from realtime.track import SILENT_AFTER_S, Listening, ObservedTrack
+from realtime.track import SILENT_AFTER_S, Listening
+from realtime.tracks import ObservedTracks
 from realtime.trial import trial_engine
 from rules.engine import Engine
 from rules.rulebook import Rulebook
@@ -35,10 +36,6 @@ _TICK_S = 0.25
 _EMPTY_AFTER_S = 15.0
 # Somebody who was there this long before the observer may have said what nobody heard.
 _LATE_AFTER_S = 2.0
-# Tracks of which it is remembered when they were last heard, should they be subscribed anew.
-_MAX_LAST_HEARD = 2000
-
-TrackKey = tuple[str, str]  # participant sid, track sid: an identity can come back within a tick
 
 
 class RoomObserver:
@@ -88,7 +85,6 @@ class RoomObserver:
     ) -> None:
         self._room = room
         self._lost_since_s = lost_since_s
-        self._series = series
         self._clock = clock
         self._ledger = ledger
         self._roster = roster
@@ -101,13 +97,14 @@ class RoomObserver:
             clock=clock,
             sinks=(self._sink, ledger, records.flow, metrics.CountingSink()),
             on_utterance=_noting(ledger, records.flow.utterance),
-            on_interim=_count,
+            on_interim=metrics.count_utterance,
             judges=records.judges,
             trial=trial_engine(rulebook, embedder),
             trial_sinks=(ledger,),
         )
         ledger.on_gap = records.gap
-        self._listening = Listening(
+        self._room_sid = room_sid
+        listening = Listening(
             room_sid=room_sid,
             room_name=room_name,
             clock=clock,
@@ -120,10 +117,8 @@ class RoomObserver:
             on_quality=records.quality,
         )
         self._joined = False
-        self._tracks: dict[TrackKey, ObservedTrack] = {}
-        self._n_parts: dict[str, int] = {}
-        self._last_heard_s: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._tracks = ObservedTracks(listening, series=series, hold=self._hold)
         self._ticker: asyncio.Task[None] | None = None
         self._empty_since_s: float | None = None
         self._handlers: dict[EventTypes, Callable[..., None]] = {
@@ -146,12 +141,8 @@ class RoomObserver:
 
     def queue_depths(self) -> Mapping[str, int]:
         """How much waits: chunks of audio, pieces of speech, rows."""
-        depths = [observed.n_waiting for observed in self._tracks.values()]
-        return {
-            "chunks": sum(n_chunks for n_chunks, _ in depths),
-            "segments": sum(n_segments for _, n_segments in depths),
-            "rows": self._ledger.n_waiting,
-        }
+        n_chunks, n_segments = self._tracks.n_waiting
+        return {"chunks": n_chunks, "segments": n_segments, "rows": self._ledger.n_waiting}
 
     async def start(self, connect: Callable[[], Awaitable[None]]) -> None:
         """Join the room and begin to listen.
@@ -183,8 +174,7 @@ class RoomObserver:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
         self._records.stop()
-        for key in tuple(self._tracks):
-            self._stop(key)
+        self._tracks.end_all()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._records.settle()
@@ -205,7 +195,7 @@ class RoomObserver:
             log.error(
                 "a part of the observer failed",
                 extra={
-                    "room_sid": self._listening.room_sid,
+                    "room_sid": self._room_sid,
                     "task": task.get_name(),
                     "error": type(error).__name__,
                 },
@@ -250,8 +240,7 @@ class RoomObserver:
 
     def _on_participant_gone(self, participant: rtc.RemoteParticipant) -> None:
         # LiveKit may send no unsubscribe for a participant who left.
-        for key in [key for key in self._tracks if key[0] == participant.sid]:
-            self._stop(key)
+        self._tracks.end_all(participant.sid)
         known = self._roster.get(participant.identity)
         if is_ours(participant) or (known is not None and known.sid != participant.sid):
             return  # the identity is back under another sid, and that has been told
@@ -275,42 +264,17 @@ class RoomObserver:
             now_s = self._clock.now_s()
             self._ledger.gap(identity=participant.identity, kind="encrypted", start_s=now_s)
             return
-        key = (participant.sid, publication.sid)
-        self._stop(key)  # subscribed anew after a reconnect: the old stream is dead
-        part = self._n_parts[publication.sid] = self._n_parts.get(publication.sid, 0) + 1
-        self._tracks[key] = observed = ObservedTrack(
-            self._listening,
-            track=track,
-            publication=publication,
-            identity=participant.identity,
-            lost_since_s=self._last_heard_s.pop(publication.sid, None),
-            track_id=f"{publication.sid}{self._series}" + ("" if part == 1 else f"-{part}"),
-        )
-        self._hold(observed.run(), "track")
+        self._tracks.begin(track, publication, participant)
 
     def _on_track_gone(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> None:
-        self._stop((participant.sid, publication.sid))
-
-    def _stop(self, key: TrackKey) -> None:
-        observed = self._tracks.pop(key, None)
-        if observed is not None:
-            # Should the same track be subscribed again, what was said in between was missed.
-            # A full reconnect takes everybody out of the room first, so this outlasts who left.
-            self._last_heard_s[key[1]] = observed.last_frame_s
-            while len(self._last_heard_s) > _MAX_LAST_HEARD:
-                self._last_heard_s.pop(next(iter(self._last_heard_s)))
-            observed.stop()
+        self._tracks.end((participant.sid, publication.sid))
 
     def _hears(self, identity: str, track_sid: str | None) -> bool:
         """Whether our own ear hears a track, or any track of somebody."""
         person = self._roster.get(identity)
-        return any(
-            not observed.is_deaf
-            and (key[1] == track_sid if track_sid else person is not None and key[0] == person.sid)
-            for key, observed in self._tracks.items()
-        )
+        return self._tracks.hears(person.sid if person is not None else None, track_sid)
 
     def _on_reconnected(self) -> None:
         # After a full reconnect subscriptions may be gone without a sign: ask for them again.
@@ -356,8 +320,7 @@ class RoomObserver:
         while True:
             await asyncio.sleep(_TICK_S)
             now_s = self._clock.now_s()
-            for observed in tuple(self._tracks.values()):
-                observed.watch(now_s)
+            self._tracks.watch(now_s)
             await self._session.advance(max(0.0, now_s - SILENT_AFTER_S))
             await self._records.tick(now_s)
             self._look_whether_empty(now_s)
@@ -376,13 +339,9 @@ def _noting(ledger: CallLedger, on_utterance: OnUtterance) -> OnUtterance:
     """The same, with each utterance counted, and noted who spoke when."""
 
     async def noted(utterance: Utterance) -> None:
-        await _count(utterance)
+        await metrics.count_utterance(utterance)
         if utterance.speaker is not None:
             ledger.spoke(utterance.speaker, utterance.span)
         await on_utterance(utterance)
 
     return noted
-
-
-async def _count(utterance: Utterance) -> None:
-    metrics.UTTERANCES.labels(metrics.FINAL if utterance.is_final else metrics.INTERIM).inc()
