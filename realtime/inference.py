@@ -39,9 +39,13 @@ class LiveRecogniserRunner(_InferenceRunner):
         second = None
         if os.environ.get(SECOND_EAR_VARIABLE):
             second = second_recogniser(load_second_ear(models_dir))
-        server = SpeechThread(ThreadRecogniser(load_live_recogniser(models_dir)), second)
+        server = SpeechThread(self.first_ear(models_dir), second)
         server.start()
         self._server = server
+
+    def first_ear(self, models_dir: Path) -> ThreadRecogniser:
+        """The recogniser that hears everything."""
+        return ThreadRecogniser(load_live_recogniser(models_dir))
 
     def run(self, data: bytes) -> bytes | None:
         """Say where the speech server listens."""

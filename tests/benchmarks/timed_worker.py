@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.cli import main
-from realtime.inference import MODELS_DIR_VARIABLE, LiveRecogniserRunner
+from realtime.inference import LiveRecogniserRunner
 from realtime.recognition import BatchRecogniser, ThreadRecogniser, load_live_recogniser
-from realtime.speech_server import SpeechThread
 from realtime.ticket import Ticket
 from speech.recogniser import Recognition
 
@@ -69,12 +68,9 @@ class NotingRecogniser(ThreadRecogniser):
 class TimedRunner(LiveRecogniserRunner):
     """The speech process, with notes."""
 
-    def initialize(self) -> None:
-        """Load the weights and begin to serve."""
-        engine = NotingEngine(load_live_recogniser(Path(os.environ[MODELS_DIR_VARIABLE])))
-        server = SpeechThread(NotingRecogniser(engine))
-        server.start()
-        self._server = server
+    def first_ear(self, models_dir: Path) -> ThreadRecogniser:
+        """The recogniser that hears everything."""
+        return NotingRecogniser(NotingEngine(load_live_recogniser(models_dir)))
 
 
 if __name__ == "__main__":
