@@ -11,7 +11,7 @@ from realtime.alerts import Alert
 from realtime.clock import VirtualClock
 from realtime.ear import Ear, Segment
 from realtime.listener import Listener
-from realtime.recognition import Guesses
+from realtime.recognition import AsyncRecogniser, Guesses
 from realtime.session import CallSession
 from realtime.suspicion import Suspicions
 from realtime.ticket import Ticket
@@ -132,6 +132,7 @@ class Fickle:
     """Writes another first word each time, then a blue heron."""
 
     guesses: Guesses = Guesses.SURE
+    second: AsyncRecogniser | None = None
     asked: list[int] = field(default_factory=list)
 
     async def transcribe(self, samples: NDArray[np.float32], ticket: Ticket) -> Recognition:
