@@ -7,8 +7,6 @@ without make their file when they are imported, and livekit-agents empties the f
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from prometheus_client import Counter, Gauge, Histogram
 
 from realtime.alerts import Alert
@@ -97,18 +95,6 @@ class CountingSink:
 async def count_utterance(utterance: Utterance) -> None:
     """A piece of speech became words, or seems to."""
     UTTERANCES.labels(FINAL if utterance.is_final else INTERIM).inc()
-
-
-def counting(
-    on_utterance: Callable[[Utterance], Awaitable[None]],
-) -> Callable[[Utterance], Awaitable[None]]:
-    """The same, with each utterance counted."""
-
-    async def counted(utterance: Utterance) -> None:
-        await count_utterance(utterance)
-        await on_utterance(utterance)
-
-    return counted
 
 
 def recognised(elapsed_s: float, *, is_final: bool) -> None:

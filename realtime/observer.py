@@ -96,7 +96,7 @@ class RoomObserver:
             engine=Engine(rulebook.for_live(), embedder=embedder),
             clock=clock,
             sinks=(self._sink, ledger, records.flow, metrics.CountingSink()),
-            on_utterance=metrics.counting(_noting(ledger, records.flow.utterance)),
+            on_utterance=_noting(ledger, records.flow.utterance),
             on_interim=metrics.count_utterance,
             judges=records.judges,
             trial=trial_engine(rulebook, embedder),
@@ -336,9 +336,10 @@ class RoomObserver:
 
 
 def _noting(ledger: CallLedger, on_utterance: OnUtterance) -> OnUtterance:
-    """The same, and noted who spoke when."""
+    """The same, with each utterance counted, and noted who spoke when."""
 
     async def noted(utterance: Utterance) -> None:
+        await metrics.count_utterance(utterance)
         if utterance.speaker is not None:
             ledger.spoke(utterance.speaker, utterance.span)
         await on_utterance(utterance)
