@@ -65,9 +65,11 @@ class KilledEngines:
         return
 
 
-offline.engines.LocalEngines = KilledEngines  # type: ignore[assignment, misc]
-offline.claims.LEASE_S = LEASE_S
-offline.claims._POLL_S = 0.05
+# Only in the fork server, never in the process that runs the tests.
+if any("multiprocessing.forkserver" in argument for argument in sys.orig_argv):
+    offline.engines.LocalEngines = KilledEngines  # type: ignore[assignment, misc]
+    offline.claims.LEASE_S = LEASE_S
+    offline.claims._POLL_S = 0.05
 
 # After the replacements: these take what they need from the modules above.
 import earmark.cli  # noqa: E402
