@@ -86,7 +86,7 @@ def test_a_package_with_other_weights_is_refused(
     else:
         with part.open("r+b") as file:
             file.write(b"other weights")
-    monkeypatch.setattr(speech.models, "package_files", packages.joinpath)
+    monkeypatch.setattr(speech.models, "_package_path", packages.joinpath)
     with pytest.raises(ModelHashError, match="install the package") as caught:
         find_model("faster-whisper-base", tmp_path / "models", allow_hub=True)
     assert caught.value.exit_code == 2
