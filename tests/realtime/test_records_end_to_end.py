@@ -300,8 +300,11 @@ def test_other_ways_out(outcome: Outcome) -> None:
     assert ids <= {record["record_id"] for record in posted}
     everything = str([(r.content, r.metadata) for r in outcome.stored]) + str(posted)
     everything += str(outcome.far.records)
+    # Ids of records and measures have four digits in a row by chance.
+    everything = re.sub(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4,12}){4}|\d+\.\d+", "", everything)
     for private in (*CARD.split()[:3], AGENT, CUSTOMER, PHONE, CHATBOT, HELPER, ROOM, "Jones"):
-        assert private not in everything
+        at = everything.find(private)
+        assert at < 0, everything[max(0, at - 60) : at + 60]
 
 
 def test_log_holds_no_personal_data(outcome: Outcome) -> None:
