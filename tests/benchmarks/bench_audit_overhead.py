@@ -20,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from offline.engines import Loaded  # noqa: E402
 from offline.find import Finder  # noqa: E402
 from rules.loader import load_rulebook  # noqa: E402
 from speech.audio import decode  # noqa: E402
-from speech.recogniser import RecognisedWord  # noqa: E402
+from speech.recogniser import RecognisedWord, Recognition  # noqa: E402
 from speech.vad import SampleRange, VadModel, VadOptions  # noqa: E402
 from storage.database import Database, open_database  # noqa: E402
 from storage.objects import ObjectStore, open_objects  # noqa: E402
@@ -51,8 +51,13 @@ class Instant:
     """A recogniser that says the same at once."""
 
     name = "instant"
+    batch_size = 8
 
-    def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
+    def recognise(self, pieces: Sequence[NDArray[np.float32]]) -> tuple[Recognition, ...]:
+        """The same words for each piece."""
+        return tuple(Recognition(words=self._words(piece)) for piece in pieces)
+
+    def _words(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
         """The same words, spread over the samples."""
         words = TEXT.split()
         each_s = len(samples) / 16_000 / len(words)

@@ -1,6 +1,7 @@
 """Records on a real LiveKit server: voices, programs that write, a telephone, supervisors."""
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
