@@ -20,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -84,9 +84,9 @@ class InstantEngines:
 
 def all_is_speech(
     samples: NDArray[np.float32], model: VadModel, options: VadOptions
-) -> Iterator[SampleRange]:
+) -> tuple[SampleRange, ...]:
     """Speech detection that costs nothing."""
-    yield SampleRange(start_sample=0, end_sample=len(samples))
+    return (SampleRange(start_sample=0, end_sample=len(samples)),)
 
 
 def make_calls(database: Database, objects: ObjectStore, folder: Path, n_calls: int) -> None:
