@@ -44,7 +44,7 @@ OnWorked = Callable[[float], None]
 
 
 class SecondEar:
-    """Decides what is heard once more, and which reading counts. One a call.
+    """Decides what is heard once more, and which reading counts. One an ear.
 
     Args:
         recogniser: Gives several readings of a piece, see `Recognition.others`.

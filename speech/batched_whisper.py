@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE_HZ
 from speech.errors import RecogniserError
-from speech.recogniser import SHORTEST_WORD_S, RecognisedWord, Recognition
+from speech.recogniser import RecognisedWord, Recognition
 from speech.whisper import (
     WhisperOptions,
     guarded,
     is_silence,
     load_whisper,
     max_new_tokens,
+    recognised,
 )
 
 _FRAMES_PER_S = 100  # of the spectrogram
@@ -110,20 +111,7 @@ class BatchedWhisper:
         """
         durations_s = [len(piece) / SAMPLE_RATE_HZ for piece in pieces]
         self._check_lengths(durations_s)
-        heard = [Recognition(words=()) for _ in pieces]
-        long_enough = [i for i, s in enumerate(durations_s) if s >= SHORTEST_WORD_S]
-        if not long_enough:
-            return tuple(heard)
-        try:
-            written = self._written(
-                [pieces[i] for i in long_enough], [durations_s[i] for i in long_enough]
-            )
-        except (RuntimeError, ValueError, IndexError) as exc:
-            # The message could quote tokens: it is not passed on.
-            raise RecogniserError(f"{self.name} failed ({type(exc).__name__})") from None
-        for i, words in zip(long_enough, written, strict=True):
-            heard[i] = guarded(words, durations_s[i], self._options)
-        return tuple(heard)
+        return recognised(pieces, durations_s, self._written, name=self.name, options=self._options)
 
     def readings(
         self, samples: NDArray[np.float32], prompt: str, n_most: int

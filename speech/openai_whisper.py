@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from speech.audio import SAMPLE_RATE_HZ
 from speech.ct2_weights import checkpoint, read_variables
 from speech.errors import EngineMissingError, RecogniserError
-from speech.recogniser import SHORTEST_WORD_S, Recognition
-from speech.whisper import WhisperOptions, guarded, is_silence, max_new_tokens
+from speech.recogniser import Recognition
+from speech.whisper import WhisperOptions, is_silence, max_new_tokens, recognised
 
 _MAX_WINDOW_S = 30.0  # what the weights have positions for
 _PREPENDED = "\"'“¿([{-"
@@ -83,20 +83,7 @@ class OpenAIWhisper:
         durations_s = [len(piece) / SAMPLE_RATE_HZ for piece in pieces]
         if any(duration_s > _MAX_WINDOW_S for duration_s in durations_s):
             raise RecogniserError(f"{self.name} hears at most thirty seconds at a time")
-        heard = [Recognition(words=()) for _ in pieces]
-        long_enough = [i for i, s in enumerate(durations_s) if s >= SHORTEST_WORD_S]
-        if not long_enough:
-            return tuple(heard)
-        try:
-            written = self._written(
-                [pieces[i] for i in long_enough], [durations_s[i] for i in long_enough]
-            )
-        except (RuntimeError, ValueError, IndexError) as exc:
-            # The message could quote tokens: it is not passed on.
-            raise RecogniserError(f"{self.name} failed ({type(exc).__name__})") from None
-        for i, words in zip(long_enough, written, strict=True):
-            heard[i] = guarded(words, durations_s[i], self._options)
-        return tuple(heard)
+        return recognised(pieces, durations_s, self._written, name=self.name, options=self._options)
 
     def close(self) -> None:
         """Let go of the weights."""

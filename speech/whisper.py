@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,40 @@ def is_silence(options: WhisperOptions, *, no_speech_prob: float, log_prob: floa
         log_prob: Mean of the tokens, at most 0.
     """
     return no_speech_prob > options.no_speech_threshold and log_prob < options.log_prob_threshold
+
+
+def recognised(
+    pieces: Sequence[NDArray[np.float32]],
+    durations_s: Sequence[float],
+    write: Callable[[Sequence[NDArray[np.float32]], Sequence[float]], Sequence[Sequence[Any]]],
+    *,
+    name: str,
+    options: WhisperOptions,
+) -> tuple[Recognition, ...]:
+    """What is heard in pieces of speech, whichever Whisper writes it.
+
+    Args:
+        pieces: Each mono, shape (n_samples,), 16 kHz.
+        durations_s: Their lengths.
+        write: Gives the words of pieces that are long enough for one.
+        name: Of the recogniser, for errors.
+        options: How it decodes.
+
+    Raises:
+        RecogniserError: the engine failed.
+    """
+    heard = [Recognition(words=()) for _ in pieces]
+    long_enough = [i for i, s in enumerate(durations_s) if s >= SHORTEST_WORD_S]
+    if not long_enough:
+        return tuple(heard)
+    try:
+        written = write([pieces[i] for i in long_enough], [durations_s[i] for i in long_enough])
+    except (RuntimeError, ValueError, IndexError) as exc:
+        # The message could quote tokens: it is not passed on.
+        raise RecogniserError(f"{name} failed ({type(exc).__name__})") from None
+    for i, words in zip(long_enough, written, strict=True):
+        heard[i] = guarded(words, durations_s[i], options)
+    return tuple(heard)
 
 
 def guarded(words: Sequence[Any], duration_s: float, options: WhisperOptions) -> Recognition:
