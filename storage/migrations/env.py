@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+import storage.console_tables  # noqa: F401 - its tables belong to the schema
 import storage.keeping_tables  # noqa: F401 - its tables belong to the schema
 from storage.tables import METADATA
 
