@@ -41,8 +41,7 @@ _REVIEWER = frozenset({_P.VIEW_CALLS, _P.REVIEW, _P.VIEW_LIVE, _P.VIEW_RULES})
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.REVIEWER: _REVIEWER,
-        Role.LEAD: _REVIEWER
-        | {_P.UNMASK, _P.ADJUDICATE, _P.ASSIGN, _P.EXPORT, _P.VIEW_QUALITY},
+        Role.LEAD: _REVIEWER | {_P.UNMASK, _P.ADJUDICATE, _P.ASSIGN, _P.EXPORT, _P.VIEW_QUALITY},
         Role.RULE_EDITOR: frozenset(
             {_P.VIEW_RULES, _P.EDIT_RULES, _P.APPROVE_RULES, _P.VIEW_QUALITY}
         ),

@@ -15,10 +15,11 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Mount
 
 from console.access import Permission, Person, roles_of
 from console.errors import (
@@ -113,9 +114,10 @@ def check_origin(request: Request) -> None:
     Raises:
         NotAllowedError: it was.
     """
-    console = console_of(request)
+    # The host is one of ours: `console.headers` turns all others away.
+    scheme = "https" if console_of(request).options.is_https else "http"
     origin = request.headers.get("origin")
-    if origin is not None and origin.lower() != console.options.url.lower():
+    if origin is not None and origin.lower() != f"{scheme}://{request.headers['host'].lower()}":
         raise NotAllowedError("This request was sent by another site.")
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise NotAllowedError("This request was sent by another site.")
@@ -164,11 +166,12 @@ def routes_of(app: FastAPI) -> tuple[GuardedRoute, ...]:
         ConsoleSetupError: one is not.
     """
     found = []
-    for route in app.routes:
-        if not isinstance(route, APIRoute):
-            continue  # static files
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, Mount) and route.name == "static":
+            continue
         if not isinstance(route, GuardedRoute):
-            raise ConsoleSetupError(f"route {route.path}: its router needs GuardedRoute")
+            raise ConsoleSetupError(f"route {context.path}: its router needs GuardedRoute")
         if route.permission is None and not route.is_public:
             raise ConsoleSetupError(f"route {route.path}: names no permission, and is not public")
         if route.shows is not None and route.shows not in SHOWS:

@@ -20,6 +20,8 @@ from console.navigation import Place, places_for
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
+# What is not known, or does not apply: an en dash.
+NONE = "\u2013"
 
 
 class Pages:
@@ -96,7 +98,7 @@ def static_url(name: str) -> str:
 def moment(at: datetime | None) -> Markup:
     """A wall time, UTC, in a `time` element; a dash for none."""
     if at is None:
-        return Markup("–")
+        return Markup("{}").format(NONE)
     shown = at.strftime("%Y-%m-%d %H:%M")
     return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), shown)
 
@@ -104,11 +106,9 @@ def moment(at: datetime | None) -> Markup:
 def clock(seconds: float | None) -> str:
     """Seconds as people read them: 1:05, 1:02:03; a dash for none."""
     if seconds is None:
-        return "–"
+        return NONE
     whole = int(seconds)
     hours, minutes = divmod(whole // 60, 60)
     if hours:
         return f"{hours}:{minutes:02}:{whole % 60:02}"
     return f"{minutes}:{whole % 60:02}"
-
-

@@ -12,6 +12,8 @@ from starlette.requests import Request
 from storage.database import Database
 from storage.versions import KeepingStore
 
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
 
 def utc_now() -> datetime:
     """The time on the wall."""
@@ -44,7 +46,11 @@ class ConsoleOptions:
 
         Any other would be a page of somebody else's whose name was pointed at us.
         """
-        return frozenset({urlsplit(self.url).netloc.lower()})
+        parts = urlsplit(self.url)
+        if parts.hostname not in _LOOPBACK:
+            return frozenset({parts.netloc})
+        port = f":{parts.port}" if parts.port else ""
+        return frozenset(f"{name}{port}" for name in ("localhost", "127.0.0.1", "[::1]"))
 
     @property
     def cookie(self) -> str:

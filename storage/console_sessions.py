@@ -71,7 +71,9 @@ def begin_session(connection: Connection, who: SignedIn, *, now: datetime) -> st
     return token
 
 
-def session_of(connection: Connection, token: str, *, now: datetime) -> tuple[SignedIn, bool] | None:
+def session_of(
+    connection: Connection, token: str, *, now: datetime
+) -> tuple[SignedIn, bool] | None:
     """Whose session a token is.
 
     Returns:

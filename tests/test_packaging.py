@@ -7,7 +7,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("earmark", "rules", "speech", "storage", "realtime", "offline", "console")
-NOT_CODE = {".yaml", ".toml", ".json", ".j2", ".ogg", ".mako", ".css", ".sql", ".html", ".js", ".svg", ".LICENSE"}
+NOT_CODE = {
+    ".yaml",
+    ".toml",
+    ".json",
+    ".j2",
+    ".ogg",
+    ".mako",
+    ".css",
+    ".sql",
+    ".html",
+    ".js",
+    ".svg",
+    ".LICENSE",
+}
 
 
 def test_wheel_holds_every_file(tmp_path: Path) -> None:

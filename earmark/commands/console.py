@@ -68,11 +68,12 @@ def command(
     if ctx.invoked_subcommand is not None:
         return
     settings = load_settings()
+    who = _name(name)
     setup_logging("INFO")
     listener = _listener(host, port)
     with listener:
         options = console_options(settings, host=host, port=listener.getsockname()[1])
-        _run(settings, options, listener, name=name, roles=roles, opens=opens)
+        _run(settings, options, listener, name=who, roles=roles, opens=opens)
 
 
 @command.command
@@ -91,6 +92,7 @@ def link(name: str | None, roles: tuple[str, ...], port: int, as_json: bool) -> 
       earmark console link --name bo --role lead
     """  # noqa: D301 - click's mark for a paragraph that stays as it is
     settings = load_settings()
+    who = _name(name)
     setup_logging("ERROR")
     from storage.database import open_database
 
@@ -99,7 +101,7 @@ def link(name: str | None, roles: tuple[str, ...], port: int, as_json: bool) -> 
         raise BadInputError("this console signs in by OIDC; links are for a console without it")
     database = open_database(settings.resolved_database_url)
     try:
-        address = _make_link(database, options, name=name, roles=roles)
+        address = _make_link(database, options, name=who, roles=roles)
     finally:
         database.close()
     click.echo(json.dumps({"type": "link", "url": address}) if as_json else address)
@@ -160,7 +162,7 @@ def _run(
     options: ConsoleOptions,
     listener: socket.socket,
     *,
-    name: str | None,
+    name: str,
     roles: tuple[str, ...],
     opens: bool,
 ) -> None:
@@ -200,17 +202,21 @@ def _run(
         database.close()
 
 
+def _name(given: str | None) -> str:
+    name = (given or getpass.getuser()).strip()
+    if not name or len(name) > 80 or not name.isprintable():
+        raise BadInputError("--name: must be a name of 1 to 80 printable characters")
+    return name
+
+
 def _make_link(
-    database: Database, options: ConsoleOptions, *, name: str | None, roles: tuple[str, ...]
+    database: Database, options: ConsoleOptions, *, name: str, roles: tuple[str, ...]
 ) -> str:
     from console.state import utc_now
     from storage import console_sessions
 
-    who = (name or getpass.getuser()).strip()
-    if not who or len(who) > 80 or not who.isprintable():
-        raise BadInputError("--name: must be a name of 1 to 80 printable characters")
     with database.begin() as connection:
         token = console_sessions.make_link(
-            connection, person_id=f"link:{who}", name=who, roles=roles or _ROLES, now=utc_now()
+            connection, person_id=f"link:{name}", name=name, roles=roles or _ROLES, now=utc_now()
         )
     return f"{options.url}/sign-in/link?token={token}"

@@ -171,9 +171,7 @@ def site(console: Console, browser: Browser) -> Iterator[Site]:
         options=ConsoleOptions(url=url),
         now=console.now,
     )
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(reached), log_config=None, access_log=False)
-    )
+    server = uvicorn.Server(uvicorn.Config(create_app(reached), log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:
