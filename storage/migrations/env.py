@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-import storage.keeping_tables  # its tables belong to the schema
-import storage.trail_tables  # noqa: F401 - and so do these
+# Their tables belong to the schema.
+import storage.console_tables
+import storage.keeping_tables
+import storage.trail_tables  # noqa: F401
 from storage.tables import METADATA
 
 context.configure(
