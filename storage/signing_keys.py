@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -40,6 +41,29 @@ def make_key(path: Path) -> Ed25519PrivateKey:
     except OSError as exc:
         raise SigningKeyError(f"{path}: cannot be made: {exc.strerror}") from None
     return key
+
+
+def ensure_key(path: Path) -> Ed25519PrivateKey:
+    """The private key in a file, which is made where there is none.
+
+    Of several who make it at once, all get the same.
+
+    Raises:
+        SigningKeyError: it cannot be made or read.
+    """
+    if not path.exists():
+        partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            make_key(partial)
+            os.link(partial, path)  # whole or not at all, and unlike a rename it replaces nothing
+        except FileExistsError:
+            pass  # another was first
+        except OSError as exc:
+            raise SigningKeyError(f"{path}: cannot be made: {exc.strerror}") from None
+        finally:
+            partial.unlink(missing_ok=True)
+    return load_private_key(path)
 
 
 def load_private_key(path: Path) -> Ed25519PrivateKey:

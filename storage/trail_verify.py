@@ -105,7 +105,8 @@ def verify(
         chain = chain_of(connection)
         chain_id = chain.chain_id if chain else heads.chain_id if heads else None
         entries = EntryCheck(chain_id or "")
-        join = _Join(sorted(anchors, key=lambda each: each.seq))
+        # Of two that say the same, the signed one comes last and is told of.
+        join = _Join(sorted(anchors, key=lambda each: (each.seq, each.at is not None)))
         for row in _told(stored_rows(connection), chain, on_progress):
             entries.feed(row)
             join.feed(row, is_whole=entries.is_last_whole)
