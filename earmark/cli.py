@@ -32,6 +32,7 @@ SUBCOMMANDS: Mapping[str, str] = MappingProxyType(
         "report": "Sum up the audits of a day, and export their tables.",
         "retention": "See and delete what is older than its time.",
         "rules": "Check, test and try rules.",
+        "trail": "Verify, anchor and read the audit trail.",
         "watch": "Keep the rooms of a LiveKit server observed.",
         "webhooks": "Receive LiveKit's webhooks.",
     }

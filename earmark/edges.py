@@ -321,7 +321,7 @@ def _bundles(settings: Settings) -> Look:
         return _default(
             "no key: bundles cannot be signed", "`earmark bundle key --out FILE` makes one"
         )
-    from offline.bundle_key import fingerprint, load_private_key
+    from storage.signing_keys import fingerprint, load_private_key
 
     key = load_private_key(settings.bundle_key_file)
     return _ok(f"signed by the key {fingerprint(key.public_key())[:16]}")

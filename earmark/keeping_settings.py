@@ -56,6 +56,7 @@ class KeepingSettings(BaseSettings):
     lock_recordings_days: int | None = _lock("recordings by the built-in recorder")
     lock_reports_days: int | None = _lock("reports")
     lock_bundles_days: int | None = _lock("evidence bundles in the object store")
+    lock_trail_days: int | None = _lock("signed heads of the audit trail")
     lock_mode: LockMode = Field(
         LockMode.GOVERNANCE,
         description="How firmly: `governance` (whoever has the right to may lift it) or "
@@ -82,8 +83,8 @@ class KeepingSettings(BaseSettings):
     @field_validator(
         "keep_recordings_days", "keep_redacted_days", "keep_reports_days", "keep_tables_days",
         "keep_bundles_days", "keep_rows_days", "lock_recordings_days",
-        "lock_reports_days", "lock_bundles_days", "lock_compliance_max_days", "bundle_key_file",
-        "erasure_key",
+        "lock_reports_days", "lock_bundles_days", "lock_trail_days",
+        "lock_compliance_max_days", "bundle_key_file", "erasure_key",
         mode="before",
     )  # fmt: skip
     @classmethod
@@ -101,8 +102,9 @@ class KeepingSettings(BaseSettings):
     @model_validator(mode="after")
     def _times_go_together(self) -> KeepingSettings:
         retention_policy(self)
-        for kind in ("recordings", "reports", "bundles"):
-            locked, kept = getattr(self, f"lock_{kind}_days"), getattr(self, f"keep_{kind}_days")
+        for kind in ("recordings", "reports", "bundles", "trail"):
+            locked = getattr(self, f"lock_{kind}_days")
+            kept = getattr(self, f"keep_{kind}_days", None)
             if locked is not None and kept is not None and locked > kept:
                 raise ValueError(
                     f"lock_{kind}_days is {locked} and keep_{kind}_days {kept}: what is locked "
@@ -147,6 +149,7 @@ def lock_rules(settings: KeepingSettings) -> LockRules | None:
         "recordings/": settings.lock_recordings_days,
         "reports/": settings.lock_reports_days,
         "bundles/": settings.lock_bundles_days,
+        "trail/": settings.lock_trail_days,
     }
     wanted = {prefix: each for prefix, each in days.items() if each is not None}
     return LockRules(days_by_prefix=wanted, mode=settings.lock_mode) if wanted else None

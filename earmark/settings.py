@@ -32,6 +32,7 @@ from earmark.alert_settings import AlertTarget, check_signing_secret, check_web_
 from earmark.console_settings import ConsoleSettings
 from earmark.errors import BadInputError
 from earmark.keeping_settings import KeepingSettings
+from earmark.trail_settings import TrailSettings
 from realtime.targets import SHORT_FORM
 from rules.types import Role
 
@@ -52,7 +53,7 @@ class Recorder(StrEnum):
     NONE = "none"
 
 
-class Settings(KeepingSettings, ConsoleSettings):
+class Settings(KeepingSettings, ConsoleSettings, TrailSettings):
     """Everything that is set from outside. Secrets are never shown, not even by `repr`."""
 
     model_config = SettingsConfigDict(

@@ -19,7 +19,6 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from offline.bundle_key import fingerprint, public_pem
 from offline.errors import BundleError
 from offline.report import Report, parse_report
 from rules.rulebook import Rulebook
@@ -30,6 +29,7 @@ from storage.holds import holds_of
 from storage.manifest import Recording, manifest_key
 from storage.objects import ObjectStore
 from storage.recordings import recordings_of
+from storage.signing_keys import fingerprint, public_pem
 from storage.transcripts import transcript_key
 from storage.verdicts import verdicts_of
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from offline.bundle import MANIFEST, PUBLIC_KEY, SIGNATURE, TYPE
-from offline.bundle_key import fingerprint, is_signed, parse_public_key
 from offline.errors import BundleError
+from storage.signing_keys import fingerprint, is_signed, parse_public_key
 
 # Not in the manifest, since they are what vouches for it.
 _VOUCHING = frozenset({MANIFEST, SIGNATURE, PUBLIC_KEY})

@@ -8,7 +8,7 @@ OfflineError                 exit 2: base of everything that `offline` raises on
 ├── DiarizerError            exit 3: voices cannot be told apart here: weights or a library missing
 ├── ExportError              exit 2: a folder that tables cannot be written to
 ├── DayBusyError             exit 3: a day whose reports change while they are read
-├── BundleError              exit 2: an evidence bundle or its key that cannot be made or read
+├── BundleError              exit 2: an evidence bundle that cannot be made or read
 ├── AuditBusyError           exit 3: another process is auditing this call right now
 ├── AuditPoisonedError       exit 1: this call failed too often, and is left alone
 └── RunError                 a run over many calls that cannot go on; exit code of its cause

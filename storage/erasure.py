@@ -19,7 +19,7 @@ from storage.erasure_mixed import MixedRecordings
 from storage.erasure_person import Person, pseudonym_of
 from storage.erasure_plan import Mixed, OnObject, Plan, Reports, Silence
 from storage.erasure_receipts import ErasureStatus, Receipt, begin_erasure, finish_erasure
-from storage.erasure_rows import calls_with, erase_call_rows, scrub
+from storage.erasure_rows import calls_with, erase_call_rows, n_trail_entries, scrub
 from storage.erasure_texts import Texts
 from storage.errors import ErasureError, ManifestError, ObjectMissingError
 from storage.holds import Held, held_calls, is_held, lock_call
@@ -28,6 +28,7 @@ from storage.mentions import SOUND
 from storage.recordings import recordings_of
 from storage.retention_policy import call_of
 from storage.tables import AUDITS
+from storage.trail_heads import HEADS_PREFIX
 from storage.versions import KeepingStore, versions_by_key
 
 _RECORDINGS = "recordings/"
@@ -126,6 +127,7 @@ class Eraser:
         with self._database.begin(read_only=True) as connection:
             self._held = held_calls(connection)
             self._plan.calls = calls_with(connection, self._person)
+            self._plan.n_trail_entries = n_trail_entries(connection, self._person)
             known = {
                 recording.object_key: recording
                 for room_sid in self._plan.calls
@@ -186,6 +188,8 @@ class Eraser:
         }
         texts = Texts(hand, self._reports)
         for key, versions in versions_by_key(self._store):
+            if key.startswith(HEADS_PREFIX):
+                continue  # hashes and signatures; a head that is changed is none
             room_sid = recordings[key].room_sid if key in recordings else call_of(key)
             if key in theirs:
                 hand.erase(key, versions, room_sid, "own_recording")
@@ -250,10 +254,11 @@ class Eraser:
                 "held_calls": sorted(plan.held_calls),
                 "objects": len(plan.left),
                 "mixed_kept": len(plan.kept),
+                "trail_entries": plan.n_trail_entries,
                 "database_compacted": self._is_compact,
                 "audit_again": sorted(plan.audit_again),
             }
-            is_whole = not (plan.held_calls or plan.left or plan.kept)
+            is_whole = not plan.is_something_left
             return finish_erasure(
                 connection,
                 self._erasure_id,

@@ -48,6 +48,12 @@ class Plan:
     waiting_calls: set[str] = field(default_factory=set)  # a recording of the person's is left
     audit_again: set[str] = field(default_factory=set)
     rows: dict[str, int] = field(default_factory=dict)  # by table
+    n_trail_entries: int = 0  # that name the person: they stay, or the chain would break
+
+    @property
+    def is_something_left(self) -> bool:
+        """Whether anything of the person stays."""
+        return bool(self.held_calls or self.left or self.kept or self.n_trail_entries)
 
     def add_rows(self, counts: dict[str, int]) -> None:
         """Take in rows that were removed or changed."""

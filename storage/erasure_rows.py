@@ -37,7 +37,7 @@ from storage.tables import (
     SPEECH,
     VERDICTS,
 )
-from storage.trail_tables import CHAINED
+from storage.trail_tables import CHAINED, TRAIL
 
 # Their columns name a person, and nothing that the person said.
 _NAMED = ((PARTICIPANTS, "identity"), (GAPS, "identity"), (EGRESS_CLAIMS, "identity"))
@@ -143,14 +143,21 @@ def scrub(
     return counts
 
 
+def n_trail_entries(connection: Connection, person: Person) -> int:
+    """How many entries of the trail name the person. They cannot be changed."""
+    return sum(1 for _ in _mentioning(connection, person, (TRAIL,)))
+
+
 def _mentioning(
-    connection: Connection, person: Person
+    connection: Connection, person: Person, tables: Collection[Table] | None = None
 ) -> Iterator[tuple[Table, dict[str, object]]]:
     there = set(inspect(connection).get_table_names())
-    for table in METADATA.sorted_tables:
+    # The trail names staff, and an entry that is changed breaks its chain.
+    wanted = tables or [each for each in METADATA.sorted_tables if each.name not in CHAINED]
+    for table in wanted:
         columns = [c for c in table.c if isinstance(c.type, Text | JSON)]
-        if not columns or table.name not in there or table.name in CHAINED:
-            continue  # the trail names staff, and a row that is changed breaks it
+        if not columns or table.name not in there:
+            continue
         has_word = [
             _has(connection, cast(column, Text), form)
             for column in columns

@@ -11,6 +11,7 @@ StorageError              exit 2: base of everything that `storage` raises on pu
 ├── TranscriptError       exit 2: a kept transcript, or a report's text, that cannot be read
 ├── VerdictError          exit 2: a reviewer's verdict that cannot be taken
 ├── TrailError            exit 2: an entry that the audit trail cannot take, or a damaged chain
+├── SigningKeyError       exit 2: a key that signs or verifies, and cannot be made or read
 ├── CallMissingError      exit 2: no call where one was asked for
 ├── StorageUnavailableError    exit 3: the object store cannot be reached, or refuses us
 ├── StorageFullError           exit 3: no space is left
@@ -72,6 +73,10 @@ class VerdictError(StorageError):
 
 class TrailError(StorageError):
     """An entry that the audit trail cannot take, or a chain that cannot be gone on with."""
+
+
+class SigningKeyError(StorageError):
+    """A key file that is not there, is there already, or holds another kind of key."""
 
 
 class CallMissingError(StorageError):

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from storage.engine import READ_ONLY
 from storage.errors import TrailError
-from storage.trail_hashes import canonical, entry_hash, start_hash
+from storage.trail_hashes import canonical, entry_hash, shown_time, start_hash
 from storage.trail_tables import TRAIL, TRAIL_CHAIN
 from storage.upsert import insert_if_new
 
@@ -112,7 +112,7 @@ def append(connection: Connection, event: TrailEvent, *, now: datetime | None = 
     chain = locked_chain(connection, at)
     values = {
         "seq": chain.last_seq + 1,
-        "at": at.astimezone(UTC),
+        "at": shown_time(at),
         "actor": event.actor,
         "action": TrailAction(event.action).value,
         "room_sid": event.room_sid,
@@ -121,6 +121,7 @@ def append(connection: Connection, event: TrailEvent, *, now: datetime | None = 
         "prev_hash": chain.last_hash,
     }
     hash_ = entry_hash(chain.chain_id, **values)  # type: ignore[arg-type]
+    values["at"] = at.astimezone(UTC)
     connection.execute(insert(TRAIL).values(**values, hash=hash_))
     connection.execute(
         update(TRAIL_CHAIN)

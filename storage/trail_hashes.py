@@ -46,7 +46,7 @@ def entry_hash(
     chain_id: str,
     *,
     seq: int,
-    at: datetime,
+    at: str,
     actor: str,
     action: str,
     room_sid: str | None,
@@ -54,6 +54,6 @@ def entry_hash(
     detail: str,
     prev_hash: str,
 ) -> str:
-    """The hash of an entry; hex."""
-    row = [chain_id, seq, shown_time(at), actor, action, room_sid, subject, detail, prev_hash]
+    """The hash of an entry; hex. `at` as `shown_time` writes it."""
+    row = [chain_id, seq, at, actor, action, room_sid, subject, detail, prev_hash]
     return hashlib.sha256(_ENTRY + canonical(row).encode()).hexdigest()

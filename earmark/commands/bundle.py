@@ -76,8 +76,8 @@ def make(
     settings = load_settings()
     setup_logging("ERROR")
     from offline.bundle import Bundler
-    from offline.bundle_key import load_private_key
     from rules.loader import load_rulebook
+    from storage.signing_keys import load_private_key
 
     key_file = signing_key or settings.bundle_key_file
     if key_file is None:
@@ -137,8 +137,8 @@ def verify(file: Path, key_file: Path | None, as_json: bool) -> None:
     Example:
       earmark bundle verify case.zip --key their-public-key.pem
     """  # noqa: D301 - click's mark for a paragraph that stays as it is
-    from offline.bundle_key import load_public_key
     from offline.bundle_verify import verify as verify_bundle
+    from storage.signing_keys import load_public_key
 
     settings = load_settings()
     known = key_file or settings.bundle_key_file
@@ -179,7 +179,7 @@ def key(out: Path) -> None:
     Example:
       earmark bundle key --out signing.pem > public.pem
     """  # noqa: D301 - click's mark for a paragraph that stays as it is
-    from offline.bundle_key import fingerprint, make_key, public_pem
+    from storage.signing_keys import fingerprint, make_key, public_pem
 
     public = make_key(out).public_key()
     click.echo(public_pem(public).decode(), nl=False)

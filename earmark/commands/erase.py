@@ -108,8 +108,7 @@ def command(
         _print_json(plan, receipt)
     else:
         _print(plan, receipt)
-    is_left = bool(plan.held_calls or plan.left or plan.kept)
-    raise SystemExit(1 if is_left else 0)
+    raise SystemExit(1 if plan.is_something_left else 0)
 
 
 def _key(settings: Settings, *, make: bool = True) -> bytes:
@@ -151,6 +150,8 @@ def _print(plan: Plan, receipt: Receipt | None) -> None:
         click.echo(f"left: {key}: {why}")
     for key in plan.kept:
         click.echo(f"kept as asked, with the person's voice in it: {key}")
+    if plan.n_trail_entries:
+        click.echo(f"left: {plan.n_trail_entries} entries of the audit trail that name them")
     if receipt is None and plan.mixed and not plan.kept:
         for key in plan.mixed:
             click.echo(f"holds other people, too: {key}")
@@ -174,6 +175,7 @@ def _print_json(plan: Plan, receipt: Receipt | None) -> None:
         "mixed": plan.mixed,
         "mixed_kept": plan.kept,
         "audit_again": sorted(plan.audit_again),
+        "trail_entries": plan.n_trail_entries,
         "rows": plan.rows,
     }
     if receipt is not None:

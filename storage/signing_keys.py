@@ -1,9 +1,10 @@
-"""Ed25519 keys of evidence bundles, as PEM files."""
+"""Ed25519 keys that sign evidence bundles and heads of the trail, as PEM files."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from offline.errors import BundleError
+from storage.errors import SigningKeyError
 
 _MAX_BYTES = 64 * 1024
 
@@ -29,7 +30,7 @@ def make_key(path: Path) -> Ed25519PrivateKey:
     """Make a private key in a new file that only its owner may read.
 
     Raises:
-        BundleError: the file is there already, or cannot be written.
+        SigningKeyError: the file is there already, or cannot be written.
     """
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -38,24 +39,47 @@ def make_key(path: Path) -> Ed25519PrivateKey:
         with os.fdopen(handle, "wb") as file:
             file.write(pem)
     except OSError as exc:
-        raise BundleError(f"{path}: cannot be made: {exc.strerror}") from None
+        raise SigningKeyError(f"{path}: cannot be made: {exc.strerror}") from None
     return key
+
+
+def ensure_key(path: Path) -> Ed25519PrivateKey:
+    """The private key in a file, which is made where there is none.
+
+    Of several who make it at once, all get the same.
+
+    Raises:
+        SigningKeyError: it cannot be made or read.
+    """
+    if not path.exists():
+        partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            make_key(partial)
+            os.link(partial, path)  # whole or not at all, and unlike a rename it replaces nothing
+        except FileExistsError:
+            pass  # another was first
+        except OSError as exc:
+            raise SigningKeyError(f"{path}: cannot be made: {exc.strerror}") from None
+        finally:
+            partial.unlink(missing_ok=True)
+    return load_private_key(path)
 
 
 def load_private_key(path: Path) -> Ed25519PrivateKey:
     """The private key in a PEM file.
 
     Raises:
-        BundleError: it cannot be read, is locked with a passphrase, or is another kind of key.
+        SigningKeyError: it cannot be read, is locked with a passphrase, or is another kind of key.
     """
     try:
         key = load_pem_private_key(_read(path), password=None)
     except TypeError:
-        raise BundleError(f"{path}: is locked with a passphrase; give a key without") from None
+        raise SigningKeyError(f"{path}: is locked with a passphrase; give a key without") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise BundleError(f"{path}: is no private key in PEM form") from None
+        raise SigningKeyError(f"{path}: is no private key in PEM form") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise BundleError(f"{path}: is no Ed25519 key; `earmark bundle key` makes one")
+        raise SigningKeyError(f"{path}: is no Ed25519 key")
     return key
 
 
@@ -63,7 +87,7 @@ def load_public_key(path: Path) -> Ed25519PublicKey:
     """The public key in a PEM file; of a private key, its public half.
 
     Raises:
-        BundleError: it cannot be read, or is another kind of key.
+        SigningKeyError: it cannot be read, or is another kind of key.
     """
     data = _read(path)
     if b"PRIVATE KEY" in data:
@@ -75,14 +99,14 @@ def parse_public_key(data: bytes, where: str) -> Ed25519PublicKey:
     """The public key in PEM bytes.
 
     Raises:
-        BundleError: it is none.
+        SigningKeyError: it is none.
     """
     try:
         key = load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm):
-        raise BundleError(f"{where}: is no public key in PEM form") from None
+        raise SigningKeyError(f"{where}: is no public key in PEM form") from None
     if not isinstance(key, Ed25519PublicKey):
-        raise BundleError(f"{where}: is no Ed25519 key")
+        raise SigningKeyError(f"{where}: is no Ed25519 key")
     return key
 
 
@@ -110,4 +134,4 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(_MAX_BYTES)
     except OSError as exc:
-        raise BundleError(f"{path}: cannot be read: {exc.strerror}") from None
+        raise SigningKeyError(f"{path}: cannot be read: {exc.strerror}") from None
