@@ -10,6 +10,9 @@ StorageError              exit 2: base of everything that `storage` raises on pu
 ├── ManifestError         exit 2: a recording's manifest that cannot be read
 ├── TranscriptError       exit 2: a kept transcript, or a report's text, that cannot be read
 ├── VerdictError          exit 2: a reviewer's verdict that cannot be taken
+├── ReviewError           exit 2: a claim, assignment, view or sample that cannot be as asked
+│   ├── ClaimError        exit 2: a call that somebody else has, or that was not claimed
+│   └── ReviewMissingError     exit 2: no view, sample or flag where one was asked for
 ├── CallMissingError      exit 2: no call where one was asked for
 ├── StorageUnavailableError    exit 3: the object store cannot be reached, or refuses us
 ├── StorageFullError           exit 3: no space is left
@@ -67,6 +70,18 @@ class TranscriptError(StorageError):
 
 class VerdictError(StorageError):
     """A verdict that nobody made, that is too long, or that bears the id of another one."""
+
+
+class ReviewError(StorageError):
+    """A claim, an assignment, a saved view or a sample that cannot be as it was asked for."""
+
+
+class ClaimError(ReviewError):
+    """Somebody else is at the call, or whoever judges it has not claimed it."""
+
+
+class ReviewMissingError(ReviewError):
+    """There is no such view, sample or flag, or it is not theirs to see."""
 
 
 class CallMissingError(StorageError):

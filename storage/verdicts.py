@@ -17,7 +17,9 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, select
 
 from rules.backtest import Decision, Review
 from rules.types import Span
+from storage.call_lock import lock_call
 from storage.errors import VerdictError
+from storage.queue_summary import refresh_queue
 from storage.tables import VERDICTS
 from storage.upsert import insert_if_new
 
@@ -78,7 +80,9 @@ def add_verdict(connection: Connection, verdict: Verdict) -> bool:
         raise VerdictError(
             f"verdict {verdict.id}: its note is longer than {MAX_NOTE_CHARS} characters; shorten it"
         )
+    lock_call(connection, verdict.room_sid)
     if insert_if_new(connection, VERDICTS, _row(verdict)):
+        refresh_queue(connection, [verdict.room_sid])
         return True
     (known,) = _select(connection, VERDICTS.c.verdict_id == verdict.id)
     if known != verdict:
