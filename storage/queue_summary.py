@@ -113,6 +113,12 @@ def refresh_stale(database: Database, *, batch_calls: int = BATCH_CALLS) -> int:
         n_calls += len(sids)
 
 
+def status_in_queue(connection: Connection, room_sid: str) -> Status | None:
+    """How far the review of a call is, None where nothing is flagged on it."""
+    status = connection.execute(select(QUEUE.c.status).where(QUEUE.c.room_sid == room_sid)).scalar()
+    return None if status is None else Status(status)
+
+
 def n_stale(connection: Connection) -> int:
     """How many calls the queue does not show as they are."""
     return connection.execute(select(func.count()).select_from(QUEUE_STALE)).scalar_one()

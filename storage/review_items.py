@@ -7,7 +7,7 @@ hits that were retracted are none, and neither is what an audit could not check.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -133,12 +133,13 @@ def reviews_by_item(
     """
     found: list[list[Review]] = [[] for _ in items]
     for verdict in given:
-        for number in _about(verdict, tuple(items)):
+        for number in about(verdict, tuple(items)):
             found[number].append(verdict.review)
     return tuple(map(tuple, found))
 
 
-def _about(verdict: Given, items: tuple[ReviewItem, ...]) -> list[int]:
+def about(verdict: Given, items: Sequence[ReviewItem]) -> list[int]:
+    """Which of a call's items a verdict is about, by their place; see `reviews_by_item`."""
     exact = [number for number, item in enumerate(items) if _names(verdict, item)]
     if exact:
         return exact

@@ -20,6 +20,7 @@ from rules.types import Span
 from storage.call_lock import lock_call
 from storage.errors import VerdictError
 from storage.queue_summary import refresh_queue
+from storage.review_items import Given
 from storage.tables import VERDICTS
 from storage.upsert import insert_if_new
 
@@ -90,6 +91,12 @@ def add_verdict(connection: Connection, verdict: Verdict) -> bool:
     return False
 
 
+def get_verdict(connection: Connection, verdict_id: str) -> Verdict | None:
+    """The verdict with an id, None where there is none."""
+    found = _select(connection, VERDICTS.c.verdict_id == verdict_id)
+    return found[0] if found else None
+
+
 def verdicts_of(connection: Connection, room_sid: str) -> tuple[Verdict, ...]:
     """All verdicts on a call, oldest first."""
     return _select(connection, VERDICTS.c.room_sid == room_sid)
@@ -120,6 +127,16 @@ def review_of(verdict: Verdict) -> Review:
         decision=Decision(verdict.decision.value),
         reviewer=verdict.reviewer,
         is_final=verdict.is_final,
+    )
+
+
+def given_as(verdict: Verdict) -> Given:
+    """The verdict as the queue needs it, to tell what it is about."""
+    return Given(
+        subject=verdict.subject.value,
+        subject_id=verdict.subject_id,
+        audit_key=verdict.audit_key,
+        review=review_of(verdict),
     )
 
 

@@ -76,7 +76,7 @@ def fill(database: Database, n_calls: int, seed: int = 1) -> None:
 
 
 def read(
-    database: Database, which: QueueFilter, sort: Sort, *, viewer: str = "rita", n_calls: int = 7
+    database: Database, which: QueueFilter, sort: Sort, *, viewer: str = "rita", n_calls: int = 60
 ) -> list[QueuedCall]:
     """All pages, one after the other."""
     found: list[QueuedCall] = []
@@ -164,13 +164,13 @@ FILTERS = {
 
 @pytest.fixture
 def filled(database: Database) -> Iterator[Database]:
-    """400 calls; some are claimed, one no more, and some are assigned."""
-    fill(database, 400)
+    """300 calls; some are claimed, one no more, and some are assigned."""
+    fill(database, 300)
     with database.begin() as connection:
-        for n, reviewer in zip(range(0, 400, 23), itertools.cycle(PEOPLE)):
+        for n, reviewer in zip(range(0, 300, 23), itertools.cycle(PEOPLE)):
             claim_call(connection, f"RM_{n:04d}", reviewer, now=NOW)
         claim_call(connection, "RM_0001", "rita", now=NOW - timedelta(hours=1))
-        sids = [f"RM_{n:04d}" for n in range(0, 400, 3)]
+        sids = [f"RM_{n:04d}" for n in range(0, 300, 3)]
         assign(connection, sids, "sam", assigned_by="lea", now=NOW)
     return database
 
