@@ -13,6 +13,7 @@ StorageError              exit 2: base of everything that `storage` raises on pu
 ├── ReviewError           exit 2: a claim, assignment, view or sample that cannot be as asked
 │   ├── ClaimError        exit 2: a call that somebody else has, or that was not claimed
 │   └── ReviewMissingError     exit 2: no view, sample or flag where one was asked for
+├── TrailError            exit 2: an entry that the audit trail cannot take, or a damaged chain
 ├── CallMissingError      exit 2: no call where one was asked for
 ├── StorageUnavailableError    exit 3: the object store cannot be reached, or refuses us
 ├── StorageFullError           exit 3: no space is left
@@ -82,6 +83,10 @@ class ClaimError(ReviewError):
 
 class ReviewMissingError(ReviewError):
     """There is no such view, sample or flag, or it is not theirs to see."""
+
+
+class TrailError(StorageError):
+    """An entry that the audit trail cannot take, or a chain that cannot be gone on with."""
 
 
 class CallMissingError(StorageError):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from alembic import context
 
+# Their tables belong to the schema.
+import storage.console_tables
 import storage.keeping_tables
-import storage.review_tables  # noqa: F401 - their tables belong to the schema
+import storage.review_tables
+import storage.trail_tables  # noqa: F401
 from storage.tables import METADATA
 
 context.configure(
