@@ -10,6 +10,9 @@ StorageError              exit 2: base of everything that `storage` raises on pu
 ├── ManifestError         exit 2: a recording's manifest that cannot be read
 ├── TranscriptError       exit 2: a kept transcript, or a report's text, that cannot be read
 ├── VerdictError          exit 2: a reviewer's verdict that cannot be taken
+├── ReviewError           exit 2: a claim, assignment, view or sample that cannot be as asked
+│   ├── ClaimError        exit 2: a call that somebody else has, or that was not claimed
+│   └── ReviewMissingError     exit 2: no view, sample or flag where one was asked for
 ├── TrailError            exit 2: an entry that the audit trail cannot take, or a damaged chain
 ├── SigningKeyError       exit 2: a key that signs or verifies, and cannot be made or read
 ├── CallMissingError      exit 2: no call where one was asked for
@@ -69,6 +72,18 @@ class TranscriptError(StorageError):
 
 class VerdictError(StorageError):
     """A verdict that nobody made, that is too long, or that bears the id of another one."""
+
+
+class ReviewError(StorageError):
+    """A claim, an assignment, a saved view or a sample that cannot be as it was asked for."""
+
+
+class ClaimError(ReviewError):
+    """Somebody else is at the call, or whoever judges it has not claimed it."""
+
+
+class ReviewMissingError(ReviewError):
+    """There is no such view, sample or flag, or it is not theirs to see."""
 
 
 class TrailError(StorageError):
