@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-import storage.keeping_tables  # noqa: F401 - its tables belong to the schema
+# Their tables belong to the schema.
+import storage.console_tables
+import storage.keeping_tables
+import storage.trail_tables  # noqa: F401
 from storage.tables import METADATA
 
 context.configure(
