@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -60,11 +61,16 @@ class ConsoleOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
-    """An open console."""
+    """An open console.
+
+    Attributes:
+        rule_paths: The rules in force, as files; empty means the built-in book.
+    """
 
     database: Database
     objects: KeepingStore
     options: ConsoleOptions
+    rule_paths: tuple[Path, ...] = ()
     now: Callable[[], datetime] = field(default=utc_now)
 
 

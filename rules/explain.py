@@ -141,6 +141,12 @@ def explain(
     )
 
 
+def described(rule: Rule) -> tuple[tuple[int, str], ...]:
+    """What a rule looks for, without a call: depth and words of each condition, depth first."""
+    nodes = planned([rule], timeline=True).nodes
+    return tuple((_depth(nodes, node), label(node.condition)) for node in nodes)
+
+
 def _depth(nodes: Sequence[Node], node: Node) -> int:
     return 0 if node.parent is None else 1 + _depth(nodes, nodes[node.parent])
 

@@ -15,6 +15,7 @@ take() { # PACKAGE FILE NAME: a file of a package as it is, and its licence
 }
 
 take htmx.org dist/htmx.min.js htmx.min.js
+take wavesurfer.js dist/wavesurfer.esm.js wavesurfer.esm.js
 
 # One line a file: what it is and where it comes from.
 node -e '

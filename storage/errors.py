@@ -4,6 +4,7 @@ StorageError              exit 2: base of everything that `storage` raises on pu
 ├── StorageUrlError       exit 2: an address of a database or object store that is none
 ├── ObjectKeyError        exit 2: a key that no store may be asked for
 ├── ObjectMissingError    exit 2: no object lies under a key
+├── ObjectChangedError    exit 2: an object that was replaced while it was read
 ├── ObjectLockedError     exit 2: an object that is held, or locked for some time
 ├── HoldError             exit 2: a legal hold that cannot be set or released
 ├── ErasureError          exit 2: an erasure that must not begin as it was asked for
@@ -48,6 +49,10 @@ class ObjectKeyError(StorageError):
 
 class ObjectMissingError(StorageError):
     """There is no object under this key."""
+
+
+class ObjectChangedError(StorageError):
+    """The object was replaced while it was read; what was read of it is no whole."""
 
 
 class ObjectLockedError(StorageError):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from storage.errors import (
+    ObjectChangedError,
     ObjectKeyError,
     ObjectMissingError,
     StorageError,
@@ -24,7 +25,7 @@ from storage.errors import (
 )
 from storage.folder_locks import FolderLocks
 from storage.keys import LOCKS_SEGMENT, RESERVED_SEGMENT, checked_key, checked_prefix
-from storage.objects import ObjectInfo
+from storage.objects import ObjectInfo, checked_range
 from storage.versions import (
     Lock,
     Locking,
@@ -37,6 +38,7 @@ from storage.whole_files import sync_folder, write_error, writing_whole
 
 # A write that takes longer than this belongs to a process that died.
 _PARTIAL_MAX_AGE_S = 24 * 3600
+_CHUNK_BYTES = 1 << 16
 _CLASHES = (NotADirectoryError, IsADirectoryError, FileExistsError)
 
 
@@ -92,6 +94,18 @@ class FolderObjects:
             source = path.open("rb")
         with source, writing_whole(to, is_synced=False) as file:
             shutil.copyfileobj(source, file, 1 << 20)
+
+    def read_range(self, info: ObjectInfo, start_bytes: int, end_bytes: int) -> Iterator[bytes]:
+        """See `ObjectStore.read_range`."""
+        checked_range(info, start_bytes, end_bytes)
+        path = self._target(info.key)
+        with self._reading(info.key):
+            file = path.open("rb")
+        # A write puts another file in this one's place, so an open one stays as it is.
+        if _info(info.key, os.fstat(file.fileno())).revision != info.revision:
+            file.close()
+            raise ObjectChangedError(f"object {info.key!r} has been replaced; read it anew")
+        return self._pieces(info.key, file, start_bytes, end_bytes)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """See `ObjectStore.list`."""
@@ -232,6 +246,19 @@ class FolderObjects:
             raise ObjectKeyError(f"object key {key!r}: a link leads out of the store")
         return path
 
+    def _pieces(
+        self, key: str, file: IO[bytes], start_bytes: int, end_bytes: int
+    ) -> Iterator[bytes]:
+        with file, self._reading(key):
+            file.seek(start_bytes)
+            left = end_bytes - start_bytes
+            while left:
+                piece = file.read(min(left, _CHUNK_BYTES))
+                if not piece:
+                    raise ObjectChangedError(f"object {key!r} was cut while it was read")
+                left -= len(piece)
+                yield piece
+
     @contextmanager
     def _reading(self, key: str) -> Iterator[None]:
         try:
@@ -300,4 +327,5 @@ def _info(key: str, stat: os.stat_result) -> ObjectInfo:
         key=key,
         size_bytes=stat.st_size,
         modified_at=datetime.fromtimestamp(stat.st_mtime, UTC),
+        revision=f"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}",
     )

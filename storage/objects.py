@@ -22,6 +22,8 @@ class ObjectInfo:
     key: str
     size_bytes: int
     modified_at: datetime  # UTC
+    # Another one whenever the bytes were replaced; opaque.
+    revision: str = ""
 
 
 class ObjectStore(Protocol):
@@ -58,6 +60,23 @@ class ObjectStore(Protocol):
             ObjectMissingError: there is no such object.
         """
 
+    def read_range(self, info: ObjectInfo, start_bytes: int, end_bytes: int) -> Iterator[bytes]:
+        """Some bytes of an object, in pieces, without reading the rest of it.
+
+        The object is opened before this returns, so that what is wrong shows before the first byte.
+        What is read is what `info` tells of: an object that is replaced meanwhile is not mixed in.
+
+        Args:
+            info: From `head`.
+            start_bytes: From here, counted from 0.
+            end_bytes: Up to here, not including it; at most `info.size_bytes`.
+
+        Raises:
+            ObjectMissingError: it is gone.
+            ObjectChangedError: it has been replaced since.
+            ValueError: the range lies outside of it, or is empty.
+        """
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Objects whose key begins with `prefix`, in the order of their UTF-8 bytes."""
 
@@ -82,6 +101,16 @@ class ObjectStore(Protocol):
 
     def describe(self) -> str:
         """Kind and place in a few words, without secrets."""
+
+
+def checked_range(info: ObjectInfo, start_bytes: int, end_bytes: int) -> None:
+    """See that a range lies within an object.
+
+    Raises:
+        ValueError: it does not, or is empty.
+    """
+    if not 0 <= start_bytes < end_bytes <= info.size_bytes:
+        raise ValueError("need 0 <= start_bytes < end_bytes <= size_bytes")
 
 
 def open_objects(

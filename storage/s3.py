@@ -12,20 +12,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NotRequired, TypedDict
 
-from botocore.exceptions import BotoCoreError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from storage.errors import ObjectMissingError, StorageError, StorageUnavailableError
+from storage.errors import (
+    ObjectChangedError,
+    ObjectMissingError,
+    StorageError,
+    StorageUnavailableError,
+)
 from storage.keys import checked_prefix
-from storage.objects import ObjectInfo
+from storage.objects import ObjectInfo, checked_range
 from storage.s3_bucket import ATTEMPTS, parse_bucket_url
 from storage.s3_versions import S3Versions
 from storage.versions import LockMode, LockRules
 from storage.whole_files import writing_whole
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3.literals import ObjectLockModeType
 
 _CHUNK_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 16
+_CHANGED = frozenset({"412", "416", "PreconditionFailed", "InvalidRange"})
 _MAX_PUT_BYTES = 5 * 1024**3  # what one PutObject may carry
 
 
@@ -105,6 +113,11 @@ class S3Objects(S3Versions):
         with writing_whole(to, is_synced=False) as file:
             self._read(key, file)
 
+    def read_range(self, info: ObjectInfo, start_bytes: int, end_bytes: int) -> Iterator[bytes]:
+        """See `ObjectStore.read_range`."""
+        checked_range(info, start_bytes, end_bytes)
+        return self._pieces(info, self._body(info, start_bytes, end_bytes), start_bytes, end_bytes)
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """See `ObjectStore.list`. The empty objects that consoles make as folders are left out."""
         start = self._prefix + checked_prefix(prefix)
@@ -124,6 +137,7 @@ class S3Objects(S3Versions):
             key=key,
             size_bytes=found["ContentLength"],
             modified_at=found["LastModified"].astimezone(UTC),
+            revision=found["ETag"],
         )
 
     def delete(self, key: str) -> None:
@@ -177,6 +191,56 @@ class S3Objects(S3Versions):
             file.seek(0)
             file.truncate()
 
+    def _body(self, info: ObjectInfo, start_bytes: int, end_bytes: int) -> StreamingBody:
+        name = self._name(info.key)
+        with self._mapped(info.key):
+            try:
+                found = self._client.get_object(
+                    Bucket=self._bucket,
+                    Key=name,
+                    Range=f"bytes={start_bytes}-{end_bytes - 1}",
+                    IfMatch=info.revision,
+                )
+            except ClientError as exc:
+                # A range behind the end is one of the object as it was.
+                if exc.response.get("Error", {}).get("Code") in _CHANGED:
+                    raise ObjectChangedError(
+                        f"object {info.key!r} has been replaced; read it anew"
+                    ) from None
+                raise
+        if found["ContentLength"] != end_bytes - start_bytes:
+            found["Body"].close()
+            raise StorageUnavailableError(
+                f"{self.describe()}: answers with other bytes than it was asked for"
+            )
+        return found["Body"]
+
+    def _pieces(
+        self, info: ObjectInfo, body: StreamingBody, start_bytes: int, end_bytes: int
+    ) -> Iterator[bytes]:
+        """Read on where a body breaks off, some times."""
+        tries_left = ATTEMPTS - 1
+        while True:
+            try:
+                with body:
+                    for piece in body.iter_chunks(_PIECE_BYTES):
+                        start_bytes += len(piece)
+                        yield piece
+            except (BotoCoreError, HTTPClientError) as exc:
+                if not tries_left:
+                    raise StorageUnavailableError(
+                        f"object {info.key!r} broke off while it was read from {self.describe()} "
+                        f"({type(exc).__name__})"
+                    ) from None
+            if start_bytes >= end_bytes:
+                return
+            if not tries_left:
+                raise StorageUnavailableError(
+                    f"object {info.key!r} broke off while it was read from {self.describe()}"
+                )
+            tries_left -= 1
+            body = self._body(info, start_bytes, end_bytes)
+
     def _pages(self, start: str) -> Iterator[ObjectInfo]:
         with self._mapped():
             pages = iter(
@@ -195,4 +259,5 @@ class S3Objects(S3Versions):
                         key=entry["Key"][len(self._prefix) :],
                         size_bytes=entry["Size"],
                         modified_at=entry["LastModified"].astimezone(UTC),
+                        revision=entry["ETag"],
                     )

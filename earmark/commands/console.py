@@ -18,7 +18,7 @@ from rich.console import Console as Screen
 from earmark.errors import BadInputError, ServiceMissingError
 from earmark.logs import setup_logging
 from earmark.settings import Settings, load_settings
-from earmark.wiring import open_store
+from earmark.wiring import open_store, rule_paths
 
 if TYPE_CHECKING:
     from console.state import ConsoleOptions
@@ -180,7 +180,14 @@ def _run(
     screen = Screen(stderr=True)
     database = open_database(settings.resolved_database_url)
     try:
-        app = create_app(Console(database=database, objects=open_store(settings), options=options))
+        app = create_app(
+            Console(
+                database=database,
+                objects=open_store(settings),
+                options=options,
+                rule_paths=rule_paths((), settings),
+            )
+        )
         screen.print(f"Console: {options.url}/")
         if options.links:
             address = _make_link(database, options, name=name, roles=roles)

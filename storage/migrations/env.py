@@ -8,7 +8,8 @@ from alembic import context
 import storage.console_tables
 import storage.keeping_tables
 import storage.review_tables
-import storage.trail_tables  # noqa: F401
+import storage.trail_tables
+import storage.unmask_tables  # noqa: F401
 from storage.tables import METADATA
 
 context.configure(

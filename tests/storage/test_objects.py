@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import ObjectKeyError, ObjectMissingError, StorageError, StorageUrlError
+from storage.errors import (
+    ObjectChangedError,
+    ObjectKeyError,
+    ObjectMissingError,
+    StorageError,
+    StorageUrlError,
+)
 from storage.objects import ObjectStore, open_objects
 
 TEXT = "text/plain"
@@ -67,6 +73,59 @@ def test_head(objects: ObjectStore) -> None:
     assert info is not None
     assert (info.key, info.size_bytes, info.modified_at.tzinfo) == ("k", 5, UTC)
     assert abs(info.modified_at - datetime.now(UTC)) < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("start_bytes", "end_bytes"),
+    [
+        pytest.param(0, 300_000, id="all"),
+        pytest.param(0, 1, id="first"),
+        pytest.param(299_999, 300_000, id="last"),
+        pytest.param(65_000, 200_000, id="several-pieces"),
+    ],
+)
+def test_range(objects: ObjectStore, start_bytes: int, end_bytes: int) -> None:
+    """A range is exactly those bytes."""
+    data = b"".join(n.to_bytes(4) for n in range(75_000))
+    objects.put_bytes("a/big", data, content_type=TEXT)
+    info = objects.head("a/big")
+    assert info is not None
+    assert b"".join(objects.read_range(info, start_bytes, end_bytes)) == data[start_bytes:end_bytes]
+
+
+@pytest.mark.parametrize(("start_bytes", "end_bytes"), [(-1, 2), (2, 2), (3, 2), (0, 6), (6, 7)])
+def test_range_outside(objects: ObjectStore, start_bytes: int, end_bytes: int) -> None:
+    """A range that is none of the object is refused."""
+    objects.put_bytes("k", b"12345", content_type=TEXT)
+    info = objects.head("k")
+    assert info is not None
+    with pytest.raises(ValueError, match="start_bytes"):
+        objects.read_range(info, start_bytes, end_bytes)
+
+
+def test_range_of_another_version(objects: ObjectStore) -> None:
+    """Of an object that was replaced or removed no bytes are given, before anything was read."""
+    objects.put_bytes("k", b"12345", content_type=TEXT)
+    info = objects.head("k")
+    assert info is not None
+    objects.put_bytes("k", b"67890", content_type=TEXT)
+    with pytest.raises(ObjectChangedError, match="replaced"):
+        objects.read_range(info, 0, 5)
+    objects.delete("k")
+    with pytest.raises(ObjectMissingError):
+        objects.read_range(info, 0, 5)
+
+
+def test_revision(objects: ObjectStore) -> None:
+    """Listing and head tell the same revision, and other bytes have another one."""
+    objects.put_bytes("k", b"12345", content_type=TEXT)
+    first = objects.head("k")
+    assert list(objects.list()) == [first]
+    objects.put_bytes("k", b"67890", content_type=TEXT)
+    second = objects.head("k")
+    assert first is not None
+    assert second is not None
+    assert first.revision != second.revision
 
 
 def test_list(objects: ObjectStore) -> None:

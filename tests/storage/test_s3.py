@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from storage.errors import StorageError, StorageUnavailableError
-from storage.objects import ObjectStore, open_objects
+from storage.objects import ObjectInfo, ObjectStore, open_objects
 from tests.servers.s3 import S3Server
 
 
@@ -129,10 +131,10 @@ class Answers(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answering(*sent: int) -> Iterator[str]:
+def answering(*sent: int, handler: type[BaseHTTPRequestHandler] = Answers) -> Iterator[str]:
     """A server that breaks off after so many bytes, one number a request."""
-    handler = type("Handler", (Answers,), {"sent": list(sent)})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    scripted = type("Handler", (handler,), {"sent": list(sent)})
+    with ThreadingHTTPServer(("127.0.0.1", 0), scripted) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -158,6 +160,58 @@ def test_body_that_stays_broken(tmp_path: Path) -> None:
         with pytest.raises(StorageError, match="broke off"):
             objects.fetch("k", tmp_path / "k")
     assert list(tmp_path.glob("k*")) == []
+
+
+class Ranges(BaseHTTPRequestHandler):
+    """Answers ranges of the bytes 0, 1, 2, ...; of each answer only the first `sent` come."""
+
+    sent: list[int]
+
+    def do_GET(self) -> None:
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"])
+        assert asked
+        start, end = int(asked[1]), int(asked[2]) + 1
+        self.send_response(206)
+        self.send_header("Content-Length", str(end - start))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(bytes(range(start, min(end, start + self.sent.pop(0)))))
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def part_of_200(endpoint: str) -> bytes:
+    objects = open_objects("s3://bucket", s3_endpoint_url=endpoint)
+    info = ObjectInfo(key="k", size_bytes=200, modified_at=datetime.now(UTC), revision='"1"')
+    return b"".join(objects.read_range(info, 10, 110))
+
+
+@pytest.mark.usefixtures("some_access")
+def test_range_that_breaks_off_goes_on() -> None:
+    """Where a range breaks off, the rest is asked for, and nothing comes twice."""
+    with answering(40, 0, 60, handler=Ranges) as endpoint:
+        assert part_of_200(endpoint) == bytes(range(10, 110))
+
+
+@pytest.mark.usefixtures("some_access")
+def test_range_that_stays_broken() -> None:
+    """A range of which bytes are missing ends in an error and not in silence."""
+    with (
+        answering(40, 40, 19, handler=Ranges) as endpoint,
+        pytest.raises(StorageError, match="broke off"),
+    ):
+        part_of_200(endpoint)
+
+
+@pytest.mark.usefixtures("some_access")
+def test_server_without_ranges() -> None:
+    """Of a server that knows no ranges, the beginning is not taken for the middle."""
+    with (
+        answering(1000) as endpoint,
+        pytest.raises(StorageUnavailableError, match="other bytes"),
+    ):
+        part_of_200(endpoint)
 
 
 @pytest.mark.s3
