@@ -106,7 +106,9 @@ def load_cases(paths: Sequence[Path], rulebook: Rulebook) -> tuple[Case, ...]:
     Raises:
         RuleLoadError: with every problem of every case file.
     """
-    return _cases((read_document(path) for path in _case_files(paths or (BUILT_IN_BOOK,))), rulebook)
+    return _cases(
+        (read_document(path) for path in _case_files(paths or (BUILT_IN_BOOK,))), rulebook
+    )
 
 
 def load_book_cases(files: Mapping[str, bytes], rulebook: Rulebook) -> tuple[Case, ...]:

@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 from earmark.commands import rules_backtest, rules_explain
-from earmark.commands.case_report import difference, junit
+from earmark.commands.case_report import junit
 from earmark.errors import BadInputError
 from earmark.wiring import embedder_for
+from rules.case_difference import difference
 from rules.cases import TESTED, Case, CaseResult, load_cases, rule_files_of, run_case
 from rules.errors import RuleInputError, RuleLoadError
 from rules.json_schema import json_schema
