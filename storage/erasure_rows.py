@@ -20,7 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import JSON
 
-import storage.keeping_tables  # noqa: F401 - a reason of a hold may name somebody
+import storage.keeping_tables
+import storage.published_tables  # noqa: F401 - reasons and notes may name somebody
 from storage.erasure_person import Person
 from storage.mentions import forms
 from storage.tables import (
@@ -148,7 +149,7 @@ def _mentioning(
     there = set(inspect(connection).get_table_names())
     for table in METADATA.sorted_tables:
         columns = [c for c in table.c if isinstance(c.type, Text | JSON)]
-        if not columns or table.name not in there:
+        if not columns or table.name not in there or table.info.get("names_no_caller"):
             continue
         has_word = [
             _has(connection, cast(column, Text), form)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-import storage.keeping_tables  # noqa: F401 - its tables belong to the schema
+import storage.keeping_tables
+import storage.published_tables  # noqa: F401 - their tables belong to the schema
 from storage.tables import METADATA
 
 context.configure(

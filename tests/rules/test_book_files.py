@@ -57,7 +57,7 @@ def test_an_import_finds_only_what_is_in_the_book(tmp_path: Path) -> None:
     other = tmp_path / "secret.yaml"
     other.write_text(RULE)
     importing = RULE.replace("version: 1\n", "version: 1\nimports: [pii.card]\n").encode()
-    with pytest.raises(RuleLoadError, match="no pack .* among the loaded ones"):
+    with pytest.raises(RuleLoadError, match="among the loaded ones"):
         load_book({"a.yaml": importing})
     by_path = RULE.replace("version: 1\n", f"version: 1\nimports: [{other}]\n").encode()
     with pytest.raises(RuleLoadError) as caught:
