@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from earmark.commands import rules_backtest, rules_explain
+from earmark.commands import rules_backtest, rules_explain, rules_published
 from earmark.commands.case_report import junit
 from earmark.errors import BadInputError
 from earmark.wiring import embedder_for
@@ -46,6 +46,7 @@ def command() -> None:
 
 command.add_command(rules_backtest.command)
 command.add_command(rules_explain.command)
+command.add_command(rules_published.command, "published")
 
 
 @command.command()
