@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml requirements.lock | $(filter .tools/uv/bin/uv,$(UV))
 	@echo "Installing Earmark and its tools into $(VENV); about a minute on a fresh machine"
 	@test -x $(BIN)/python || $(UV) venv --quiet --python '>=3.11' $(VENV)
 	@$(UV) pip install --quiet --python $(BIN)/python --constraint requirements.lock \
-	  --editable '.[models,notebooks,similarity]' --group dev
+	  --editable '.[console,models,notebooks,similarity]' --group dev
 	@touch $(STAMP)
 
 setup: $(STAMP) ## Make .venv with everything that the demo and the tests need
@@ -41,7 +41,7 @@ lock: | $(filter .tools/uv/bin/uv,$(UV)) ## Resolve every dependency and extra a
 $(TEST_STAMP): $(STAMP)
 	@echo "Installing torch, pyannote.audio, openai-whisper and Ray for the tests; minutes on a fresh machine"
 	@$(UV) pip install --quiet --python $(BIN)/python --constraint requirements.lock \
-	  --editable '.[models,notebooks,similarity,offline,scale]' --group dev
+	  --editable '.[console,models,notebooks,similarity,offline,scale]' --group dev
 	@touch $(TEST_STAMP)
 
 check: setup ## Format, lint, types, import contracts, and the rule book's own cases

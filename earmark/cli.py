@@ -18,6 +18,7 @@ SUBCOMMANDS: Mapping[str, str] = MappingProxyType(
         "analyst": "Run the worker that analyses calls from their records.",
         "bundle": "Pack the evidence of a call, signed, and verify such a file.",
         "audit": "Read recordings and write the authoritative report.",
+        "console": "Start the web application for those who review calls.",
         "db": "Bring the database up to date.",
         "demo": "Show the whole way of the data on a real LiveKit room.",
         "dispatch": "Send the observer into a LiveKit room.",

@@ -31,7 +31,9 @@ SAFE_KEYS = frozenset({
 })  # fmt: skip
 
 # Loggers whose message text itself may hold names or addresses: their texts are kept out.
-_TEXT_UNSAFE = ("livekit", "aiohttp", "asyncio", "botocore", "urllib3", "httpx")
+_TEXT_UNSAFE = (
+    "livekit", "aiohttp", "asyncio", "botocore", "urllib3", "httpx", "uvicorn", "authlib",
+)  # fmt: skip
 
 
 class SafeFormatter(logging.Formatter):
@@ -75,5 +77,5 @@ def setup_logging(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("botocore", "boto3", "urllib3", "httpx", "alembic", "faster_whisper"):
+    for noisy in ("botocore", "boto3", "urllib3", "httpx", "alembic", "faster_whisper", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

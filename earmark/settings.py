@@ -29,6 +29,7 @@ from pydantic_settings import (
 )
 
 from earmark.alert_settings import AlertTarget, check_signing_secret, check_web_address
+from earmark.console_settings import ConsoleSettings
 from earmark.errors import BadInputError
 from earmark.keeping_settings import KeepingSettings
 from realtime.targets import SHORT_FORM
@@ -53,7 +54,7 @@ class Recorder(StrEnum):
     NONE = "none"
 
 
-class Settings(KeepingSettings):
+class Settings(KeepingSettings, ConsoleSettings):
     """Everything that is set from outside. Secrets are never shown, not even by `repr`."""
 
     model_config = SettingsConfigDict(

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, Table, delete, func, select
 
 from storage.keeping_tables import DELETIONS, HOLDS
 from storage.tables import AUDITS, CALLS, FINDINGS, HITS, METADATA, RECORDINGS
+from storage.trail_tables import CHAINED
 
-# What must outlive the call: who held it, and that it was deleted.
-_LASTING = frozenset({HOLDS.name, DELETIONS.name})
+# What must outlive the call: who held it, that it was deleted, and who saw it.
+_LASTING = frozenset({HOLDS.name, DELETIONS.name}) | CHAINED
 
 
 def tables_of_calls() -> tuple[Table, ...]:

@@ -10,6 +10,7 @@ StorageError              exit 2: base of everything that `storage` raises on pu
 ├── ManifestError         exit 2: a recording's manifest that cannot be read
 ├── TranscriptError       exit 2: a kept transcript, or a report's text, that cannot be read
 ├── VerdictError          exit 2: a reviewer's verdict that cannot be taken
+├── TrailError            exit 2: an entry that the audit trail cannot take, or a damaged chain
 ├── CallMissingError      exit 2: no call where one was asked for
 ├── RulesMissingError     exit 2: no rules are published, or no such version of them
 ├── ProposalError         exit 2: a change of the published rules that cannot be made or decided
@@ -70,6 +71,10 @@ class TranscriptError(StorageError):
 
 class VerdictError(StorageError):
     """A verdict that nobody made, that is too long, or that bears the id of another one."""
+
+
+class TrailError(StorageError):
+    """An entry that the audit trail cannot take, or a chain that cannot be gone on with."""
 
 
 class CallMissingError(StorageError):

@@ -11,7 +11,7 @@ from rules.types import Entity, Span, TextRange, Word, utterance_from_text
 from tests.conftest import unexplained_skips
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("rules", "speech", "storage", "realtime", "offline", "earmark")
+PACKAGES = ("rules", "speech", "storage", "realtime", "offline", "console", "earmark")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 # What holds speech or names somebody: it may be in no message, not even an exception's.

@@ -6,8 +6,21 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("earmark", "rules", "speech", "storage", "realtime", "offline")
-NOT_CODE = {".yaml", ".toml", ".json", ".j2", ".ogg", ".mako", ".css", ".sql"}
+PACKAGES = ("earmark", "rules", "speech", "storage", "realtime", "offline", "console")
+NOT_CODE = {
+    ".yaml",
+    ".toml",
+    ".json",
+    ".j2",
+    ".ogg",
+    ".mako",
+    ".css",
+    ".sql",
+    ".html",
+    ".js",
+    ".svg",
+    ".LICENSE",
+}
 
 
 def test_wheel_holds_every_file(tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from alembic import context
 
+# Their tables belong to the schema.
+import storage.console_tables
 import storage.keeping_tables
-import storage.published_tables  # noqa: F401 - their tables belong to the schema
+import storage.published_tables
+import storage.trail_tables  # noqa: F401
 from storage.tables import METADATA
 
 context.configure(
