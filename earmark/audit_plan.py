@@ -22,10 +22,12 @@ from offline.hearing import MixEngines
 from offline.redaction import RedactionOptions
 from offline.stages.store import ObjectStageStore
 from rules.loader import load_rulebook
+from rules.rulebook import Rulebook
 from speech.embedding import embedder_for
 from speech.transcribers import Device
-from storage.database import open_database
+from storage.database import Database, open_database
 from storage.objects import open_objects
+from storage.published_rules import load_in_force
 from storage.versions import LockRules
 
 
@@ -79,6 +81,7 @@ class AuditPlan:
     s3_endpoint_url: str | None
     rules: tuple[Path, ...]
     rulebook_fingerprint: str
+    rules_version: int | None = None  # of published rules, which `rules` then does not name
     models_dir: Path
     engines: EngineSource
     diarizer: str = "default"  # see `offline.diarization.choice`
@@ -107,16 +110,14 @@ class AuditPlan:
             StorageError: database or object store cannot be reached.
         """
         setup_logging(self.log_level)
-        rulebook = load_rulebook(self.rules)
-        if rulebook.fingerprint != self.rulebook_fingerprint:
-            raise BadInputError(
-                "the rules where a worker runs are others than here; give all machines the same"
-            )
+        rulebook = None if self.rules_version is not None else self._from_files()
         objects = open_objects(
             self.objects_url, s3_endpoint_url=self.s3_endpoint_url, locks=self.locks
         )
         objects.check()  # before minutes of work, not after
         database = open_database(self.database_url)
+        if rulebook is None:
+            rulebook = self._published(database)
         # A call without a mix needs no diarizer, and one with a mix gets a finding.
         diarizer, _ = diarizer_or_why(
             self.diarizer, models_dir=self.models_dir, cpu_threads=self.cpu_threads
@@ -134,6 +135,7 @@ class AuditPlan:
                 database=database,
                 objects=objects,
                 rulebook=rulebook,
+                rules_version=self.rules_version,
                 engines=engines,
                 mixes=MixEngines(diarizer=diarizer, attributor=TimelineAttributor()),
                 aligner=TimelineAligner(),
@@ -147,3 +149,18 @@ class AuditPlan:
         finally:
             engines.close()
             database.close()
+
+    def _from_files(self) -> Rulebook:
+        rulebook = load_rulebook(self.rules)
+        if rulebook.fingerprint != self.rulebook_fingerprint:
+            raise BadInputError(
+                "the rules where a worker runs are others than here; give all machines the same"
+            )
+        return rulebook
+
+    def _published(self, database: Database) -> Rulebook:
+        try:
+            return load_in_force(database, self.rules_version).rulebook
+        except BaseException:
+            database.close()
+            raise

@@ -21,7 +21,7 @@ from earmark.keeping_settings import lock_rules, retention_policy
 from earmark.look import Look, State
 from earmark.settings import Recorder, Settings
 from earmark.shown import shown_address
-from earmark.wiring import egress_options, livekit_access, rule_paths
+from earmark.wiring import egress_options, livekit_access, rule_source, rules_in_force
 from rules.rulebook import RuleStatus
 
 if TYPE_CHECKING:
@@ -193,13 +193,15 @@ def _model(model_id: str, settings: Settings) -> Look:
 
 def _similarity(settings: Settings) -> Look:
     from rules.errors import RuleLoadError
-    from rules.loader import load_rulebook
     from rules.similarity import rules_with_similarity
     from speech.embedding import MODEL_ID
+    from storage.errors import StorageError
 
+    if rule_source((), settings).is_published and not _has_schema(settings):
+        return _default("not known, because no rules are published")
     try:
-        book = load_rulebook(rule_paths((), settings))
-    except RuleLoadError:
+        book = rules_in_force((), settings).rulebook
+    except (RuleLoadError, StorageError):
         return _default("not known, because the rules do not load")  # told of under `rules`
     asking = rules_with_similarity(book, (RuleStatus.ACTIVE,))
     if not asking:
@@ -344,12 +346,26 @@ def _database(settings: Settings) -> Look:
     return (_ok if settings.database_url else _default)(uses)
 
 
-def _rules(settings: Settings) -> Look:
-    from rules.loader import load_rulebook
+def _has_schema(settings: Settings) -> bool:
+    """Whether the database can be opened without making or changing anything."""
+    from storage.database import schema_status
 
-    book = load_rulebook(rule_paths((), settings))
+    return schema_status(settings.resolved_database_url)[1].is_current
+
+
+def _rules(settings: Settings) -> Look:
+    source = rule_source((), settings)
+    if source.is_published and not _has_schema(settings):
+        return _broken(
+            "published rules, of which the database has none",
+            "run `earmark rules published import`",
+        )
+    loaded = rules_in_force((), settings)
+    book = loaded.rulebook
     packs = ", ".join(f"{pack.id} {pack.version}" for pack in book.packs)
-    where = ", ".join(map(str, settings.rules)) or "built-in book"
+    where = ", ".join(map(str, source.paths)) or "built-in book"
+    if loaded.version is not None:
+        where = f"published version {loaded.version}"
     n_live = sum(rule.scope.live for rule in book.rules)
     uses = f"{where}: {len(book.rules)} rules, {n_live} of them live; packs {packs}"
     return (_ok if settings.rules else _default)(uses)

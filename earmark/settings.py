@@ -37,6 +37,8 @@ from realtime.targets import SHORT_FORM
 from rules.types import Role
 
 SETTINGS_FILE = Path("earmark.toml")
+# The value of `rules` for those in the database; a folder of this name is written `./published`.
+PUBLISHED: Literal["published"] = "published"
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 # Keys of objects hold days and ids: names of rooms and people may be telephone numbers.
@@ -67,8 +69,11 @@ class Settings(KeepingSettings, ConsoleSettings, TrailSettings):
         default_factory=lambda: user_cache_path("earmark") / "models",
         description="Folder that is searched first for weights, and where pulled weights go.",
     )
-    rules: Annotated[tuple[Path, ...], NoDecode] = Field(
-        (), description="Rule files or folders, separated by ':'; empty means the built-in book."
+    rules: Annotated[tuple[Path, ...] | Literal["published"], NoDecode] = Field(
+        (),
+        description="Rule files or folders, separated by ':'; empty means the built-in book; "
+        "`published` means the version in force of those in the database, see "
+        "`docs/published-rules.md`.",
     )
     database_url: str | None = Field(
         None, description="SQLAlchemy URL; unset means SQLite in the data folder."
@@ -313,6 +318,8 @@ class Settings(KeepingSettings, ConsoleSettings, TrailSettings):
     @field_validator("rules", mode="before")
     @classmethod
     def _split_paths(cls, value: object) -> object:
+        if value == PUBLISHED:
+            return value
         return tuple(value.split(os.pathsep)) if isinstance(value, str) and value else value or ()
 
     @field_validator(

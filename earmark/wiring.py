@@ -11,13 +11,15 @@ import click
 
 from earmark.errors import BadInputError
 from earmark.keeping_settings import lock_rules
-from earmark.settings import Recorder, Settings, load_settings
+from earmark.settings import PUBLISHED, Recorder, Settings, load_settings
+from rules.loader import load_rulebook
 from rules.rulebook import Rulebook, RuleStatus
 from rules.similarity import Embedder, rules_with_similarity
 
 if TYPE_CHECKING:
     from offline.redaction import RedactionOptions
     from realtime.egress_requests import EgressOptions, S3Account
+    from storage.published_rules import RulesInForce
     from storage.versions import KeepingStore
 
 RULES_OPTION = click.option(
@@ -83,9 +85,41 @@ def embedder_for(*rulebooks: Rulebook, statuses: Collection[RuleStatus]) -> Embe
     return next(each for each in found if each is not None)
 
 
-def rule_paths(given: tuple[Path, ...], settings: Settings) -> tuple[Path, ...]:
-    """The rules in force: the ones given, else the setting, else () for the built-in book."""
-    return given or settings.rules
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSource:
+    """Where the rules are that a command is to use."""
+
+    paths: tuple[Path, ...] = ()  # empty = the built-in book
+    is_published: bool = False  # the database has them, and paths mean nothing
+
+
+def rule_source(given: tuple[Path, ...], settings: Settings) -> RuleSource:
+    """The rules in force: the ones given, else those of the setting, else the built-in book."""
+    if given:
+        return RuleSource(paths=given)
+    if settings.rules == PUBLISHED:
+        return RuleSource(is_published=True)
+    return RuleSource(paths=settings.rules)
+
+
+def rules_in_force(given: tuple[Path, ...], settings: Settings) -> RulesInForce:
+    """Load the rules that `rule_source` names.
+
+    Raises:
+        RuleLoadError: a file has a problem.
+        StorageError: the database cannot be reached, or nothing is published.
+    """
+    from storage.database import open_database
+    from storage.published_rules import RulesInForce, load_in_force
+
+    source = rule_source(given, settings)
+    if not source.is_published:
+        return RulesInForce(rulebook=load_rulebook(source.paths), version=None)
+    database = open_database(settings.resolved_database_url)
+    try:
+        return load_in_force(database)
+    finally:
+        database.close()
 
 
 def redaction_options(settings: Settings) -> RedactionOptions:

@@ -73,6 +73,7 @@ class Auditor:
         database: Open.
         objects: Where recordings lie and reports go.
         rulebook: The rules in force.
+        rules_version: The number under which they are published; None of rules from files.
         engines: Loaded only when there is something to hear.
         mixes: Tells the voices of mixed recordings apart; None = such a recording is one voice.
         aligner: Puts recordings on the call clock; None = they lie where their manifests say.
@@ -93,6 +94,7 @@ class Auditor:
         database: Database,
         objects: ObjectStore,
         rulebook: Rulebook,
+        rules_version: int | None = None,
         engines: Engines,
         mixes: MixEngines | None = None,
         aligner: Aligner | None = None,
@@ -107,6 +109,7 @@ class Auditor:
         self._database = database
         self._objects = objects
         self._rulebook = rulebook
+        self._rules_version = rules_version
         self._hearing = Hearing(objects, engines, mixes=mixes, aligner=aligner)
         self._embedder = embedder
         self._judge = Judge(rulebook, embedder)
@@ -234,6 +237,7 @@ class Auditor:
             utterances=tuple(utterances),
             judgement=judgement,
             rulebook=self._rulebook,
+            rules_version=self._rules_version,
             end_s=end_s,
         )
 

@@ -28,6 +28,7 @@ from storage.errors import ObjectMissingError
 from storage.holds import holds_of
 from storage.manifest import Recording, manifest_key
 from storage.objects import ObjectStore
+from storage.published_rules import files_of, numbers_by_fingerprint
 from storage.recordings import recordings_of
 from storage.signing_keys import fingerprint, public_pem
 from storage.transcripts import transcript_key
@@ -88,7 +89,8 @@ class Bundler:
     Args:
         database: Open.
         objects: Where reports and recordings lie.
-        rulebook: The rules in force now; they go in if they are those of the audit.
+        rulebook: Rules from files; they go in if they are those of the audit. Published ones are
+            found without. None = only published ones are looked for.
         key: Signs the manifest.
     """
 
@@ -96,7 +98,7 @@ class Bundler:
         self,
         database: Database,
         objects: ObjectStore,
-        rulebook: Rulebook,
+        rulebook: Rulebook | None,
         key: Ed25519PrivateKey,
     ) -> None:
         self._database = database
@@ -217,8 +219,15 @@ class Bundler:
         return told, tuple(missing)
 
     def _rules(self, report: Report, writer: _Writer) -> bool:
-        """Pack the rule files, if they are those that the audit had."""
-        if self._rulebook.fingerprint != report.rulebook.fingerprint:
+        """Pack the rule files that the audit had, if they are published or in force."""
+        with self._database.begin(read_only=True) as connection:
+            number = numbers_by_fingerprint(connection).get(report.rulebook.fingerprint)
+            files = {} if number is None else files_of(connection, number)
+        for name, raw in files.items():
+            writer.add(f"rules/{name}", raw)
+        if files:
+            return True
+        if self._rulebook is None or self._rulebook.fingerprint != report.rulebook.fingerprint:
             return False
         paths = {pack.location.path for pack in self._rulebook.packs if pack.location is not None}
         names: set[str] = set()

@@ -30,6 +30,7 @@ class Evidence:
     utterances: tuple[Utterance, ...] = field(repr=False)  # of all speakers, in time order
     judgement: Judgement
     rulebook: Rulebook
+    rules_version: int | None = None
     end_s: float
 
 
@@ -93,6 +94,7 @@ def compose(
             n_rules=len(evidence.rulebook.rules),
             fingerprint=evidence.rulebook.fingerprint,
             live_fingerprint=call.live.rulebook_fingerprint if call.live else None,
+            published_version=evidence.rules_version,
         ),
         reconciliation=_reconciliation(pairs, evidence),
         conduct=conduct.call,

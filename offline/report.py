@@ -170,6 +170,7 @@ class RulebookInfo:
     n_rules: int
     fingerprint: str
     live_fingerprint: str | None
+    published_version: int | None = None  # of the published rules; None of rules from files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)

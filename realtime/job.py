@@ -53,13 +53,14 @@ async def observe_room(config: ObserverConfig, context: JobContext) -> None:
     clock = CallClock.start(
         call_start(creation_time_s=room.creation_time, creation_time_ms=room.creation_time_ms)
     )
-    rulebook = config.rulebook()
     database = await asyncio.to_thread(config.database)
     seat = await ask_for_seat(database, room.sid, context.job.id)
     if seat is not None and not seat.is_free:
         log.warning("a second observer leaves at once", extra={"room_sid": room.sid})
         context.shutdown(reason="the room is observed already")
         return
+    # Each call has the rules that are in force when it begins, to its end.
+    rulebook = await asyncio.to_thread(config.rulebook, database)
     pump: AlertPump | None = None
     if config.targets:
         pump = AlertPump(database, config.targets, guard=Guard(config.allowed))

@@ -24,6 +24,7 @@ from rules.similarity import Embedder
 from speech.embedding import embedder_for
 from storage.database import Database, open_database
 from storage.objects import ObjectStore, open_objects
+from storage.published_rules import load_in_force
 from storage.versions import LockRules
 
 
@@ -35,6 +36,7 @@ class ObserverConfig:
     livekit_api_key: str
     livekit_api_secret: str = field(repr=False)
     rules: tuple[Path, ...]
+    published_rules: bool = False  # those in the database instead of `rules`
     models_dir: Path
     database_url: str = field(repr=False)
     objects_url: str
@@ -58,8 +60,15 @@ class ObserverConfig:
     second_ear: bool = False
     locks: LockRules | None = None  # what is locked when it is stored
 
-    def rulebook(self) -> Rulebook:
-        """The rules in force."""
+    def rulebook(self, database: Database) -> Rulebook:
+        """The rules in force now; of published ones, the newest version.
+
+        Raises:
+            RuleLoadError: a file has a problem.
+            RulesMissingError: nothing is published.
+        """
+        if self.published_rules:
+            return load_in_force(database).rulebook
         return load_rulebook(self.rules)
 
     def embedder(self, rulebook: Rulebook) -> Embedder | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rules.case_schema import CaseModel, CasesModel, SaidModel, SilenceModel
-from rules.document import Document, read_document
+from rules.document import Document, parse_document, read_document
 from rules.engine import Engine
 from rules.entities import ENTITY_TYPES
 from rules.errors import Problem, RuleLoadError
@@ -106,11 +106,30 @@ def load_cases(paths: Sequence[Path], rulebook: Rulebook) -> tuple[Case, ...]:
     Raises:
         RuleLoadError: with every problem of every case file.
     """
+    return _cases(
+        (read_document(path) for path in _case_files(paths or (BUILT_IN_BOOK,))), rulebook
+    )
+
+
+def load_book_cases(files: Mapping[str, bytes], rulebook: Rulebook) -> tuple[Case, ...]:
+    """Load the cases of a book that is held in memory; see `rules.loader.load_book`.
+
+    Raises:
+        RuleLoadError: with every problem of every case file.
+    """
+    named = ((Path(name), files[name]) for name in sorted(files))
+    return _cases(
+        (parse_document(raw, path) for path, raw in named if is_case_file(path)), rulebook
+    )
+
+
+def _cases(
+    documents: Iterable[tuple[Document | None, tuple[Problem, ...]]], rulebook: Rulebook
+) -> tuple[Case, ...]:
     known = {rule.id for rule in rulebook.rules}
     problems: list[Problem] = []
     cases: list[Case] = []
-    for path in _case_files(paths or (BUILT_IN_BOOK,)):
-        document, faults = read_document(path)
+    for document, faults in documents:
         problems += faults
         if document is None:
             continue

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from rules.conditions import Condition
-from rules.document import Document, KeyPath, read_document
+from rules.document import Document, KeyPath, parse_document, read_document
 from rules.errors import Problem, RuleLoadError
 from rules.resolution import LoadedPack, Resolver
 from rules.rulebook import (
@@ -43,16 +44,54 @@ def load_rulebook(paths: Sequence[Path] = ()) -> Rulebook:
     problems: list[Problem] = []
     packs: list[LoadedPack] = []
     for path in _pack_files(paths or (BUILT_IN_BOOK,), problems):
-        document, faults = read_document(path)
+        pack, faults = _read_pack(*read_document(path))
         problems += faults
-        if document is None:
+        if pack is not None:
+            packs.append(pack)
+    return _rulebook(packs, problems, libraries=tuple(_imported(packs, paths)))
+
+
+def load_book(files: Mapping[str, bytes]) -> Rulebook:
+    """Load rules from memory; nothing outside of `files` is read, whatever they import.
+
+    Args:
+        files: Contents by name, such as `pii/card.yaml`; case files among them are passed over.
+
+    Raises:
+        RuleLoadError: with every problem of every file, whose `path` is the name.
+    """
+    problems: list[Problem] = []
+    packs: list[LoadedPack] = []
+    for name in sorted(files):
+        if is_case_file(Path(name)):
             continue
-        model, faults = validated(document, PackModel)
+        pack, faults = _parsed_pack(name, files[name])
         problems += faults
-        if model is not None:
-            packs.append(LoadedPack(document, model))
+        if pack is not None:
+            packs.append(pack)
+    return _rulebook(packs, problems)
+
+
+@lru_cache(maxsize=256)  # an editor asks again and again, and changes one file of many
+def _parsed_pack(name: str, raw: bytes) -> tuple[LoadedPack | None, tuple[Problem, ...]]:
+    return _read_pack(*parse_document(raw, Path(name)))
+
+
+def _read_pack(
+    document: Document | None, problems: tuple[Problem, ...]
+) -> tuple[LoadedPack | None, tuple[Problem, ...]]:
+    if document is None:
+        return None, problems
+    model, faults = validated(document, PackModel)
+    pack = None if model is None else LoadedPack(document, model)
+    return pack, (*problems, *faults)
+
+
+def _rulebook(
+    packs: Sequence[LoadedPack], problems: list[Problem], libraries: Sequence[LoadedPack] = ()
+) -> Rulebook:
     problems += _duplicates([(pack.document, pack.model) for pack in packs])
-    resolver = Resolver([*packs, *_imported(packs, paths)])
+    resolver = Resolver([*packs, *libraries])
     rules: list[Rule] = []
     for pack in packs:
         conditions, faults_of_pack = resolver.conditions(pack)

@@ -21,7 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.types import JSON
 
 import storage.keeping_tables
-import storage.review_tables  # noqa: F401 - and so may the name of a saved view
+import storage.published_tables
+import storage.review_tables  # noqa: F401 - reasons, notes and names of views may name somebody
 from storage.erasure_person import Person
 from storage.mentions import forms
 from storage.tables import (
@@ -153,8 +154,12 @@ def _mentioning(
     connection: Connection, person: Person, tables: Collection[Table] | None = None
 ) -> Iterator[tuple[Table, dict[str, object]]]:
     there = set(inspect(connection).get_table_names())
-    # The trail names staff, and an entry that is changed breaks its chain.
-    wanted = tables or [each for each in METADATA.sorted_tables if each.name not in CHAINED]
+    # These name staff, and an entry that is changed breaks its chain, or what its hash tells.
+    wanted = tables or [
+        each
+        for each in METADATA.sorted_tables
+        if each.name not in CHAINED and not each.info.get("names_no_caller")
+    ]
     for table in wanted:
         columns = [c for c in table.c if isinstance(c.type, Text | JSON)]
         if not columns or table.name not in there:

@@ -17,6 +17,9 @@ StorageError              exit 2: base of everything that `storage` raises on pu
 ├── TrailError            exit 2: an entry that the audit trail cannot take, or a damaged chain
 ├── SigningKeyError       exit 2: a key that signs or verifies, and cannot be made or read
 ├── CallMissingError      exit 2: no call where one was asked for
+├── RulesMissingError     exit 2: no rules are published, or no such version of them
+├── ProposalError         exit 2: a change of the published rules that cannot be made or decided
+│   └── ProposalConflictError    exit 2: what it changes was changed by another one meanwhile
 ├── StorageUnavailableError    exit 3: the object store cannot be reached, or refuses us
 ├── StorageFullError           exit 3: no space is left
 ├── DatabaseUnavailableError   exit 3: the database cannot be reached, or refuses us
@@ -101,6 +104,25 @@ class SigningKeyError(StorageError):
 
 class CallMissingError(StorageError):
     """The database knows no such call."""
+
+
+class RulesMissingError(StorageError):
+    """Nothing is published, or not in this version."""
+
+
+class ProposalError(StorageError):
+    """A change of the published rules that cannot be proposed, or not be decided by this person."""
+
+
+class ProposalConflictError(ProposalError):
+    """Files that a proposal changes are others by now; `names` tells which."""
+
+    def __init__(self, message: str, names: tuple[str, ...]) -> None:
+        self.names = names
+        super().__init__(message, names)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class StorageUnavailableError(StorageError):

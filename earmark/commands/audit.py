@@ -25,7 +25,8 @@ from earmark.wiring import (
     SPEAKER_OPTION,
     open_store,
     redaction_options,
-    rule_paths,
+    rule_source,
+    rules_in_force,
 )
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def command(rules: tuple[Path, ...], as_json: bool, show_text: bool, **options: 
     setup_logging("ERROR")  # what is only warned of stands in the report
     signal.signal(signal.SIGTERM, _stop)
     screen = AuditScreen()
-    plan = _plan(chosen, settings, rule_paths(rules, settings))
+    plan = _plan(chosen, settings, rules)
     objects = open_store(settings)
     output = AuditOutput(objects, as_json=as_json, show_text=show_text)
     if chosen.is_of_many:
@@ -172,19 +173,21 @@ def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditP
     from earmark.cores import available_cores
     from offline.diarization.choice import diarizer_or_why
     from offline.engines import check_transcriber
-    from rules.loader import load_rulebook
 
     # An engine that cannot be had is told of here, and not by every worker.
     check_transcriber(chosen.transcriber)
     n_threads = chosen.threads or min(_MAX_THREADS, available_cores())
     diarizer = chosen.diarizer or settings.diarizer
     diarizer_or_why(diarizer, models_dir=settings.models_dir)  # a name must mean something
+    # Of published rules, the version that is in force now: a night has one from beginning to end.
+    loaded = rules_in_force(rules, settings)
     return AuditPlan(
         database_url=settings.resolved_database_url,
         objects_url=settings.resolved_objects_url,
         s3_endpoint_url=settings.s3_endpoint_url,
-        rules=rules,
-        rulebook_fingerprint=load_rulebook(rules).fingerprint,
+        rules=rule_source(rules, settings).paths,
+        rulebook_fingerprint=loaded.rulebook.fingerprint,
+        rules_version=loaded.version,
         models_dir=settings.models_dir,
         engines=LocalEngineSource(
             transcriber=chosen.transcriber,

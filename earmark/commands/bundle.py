@@ -13,7 +13,7 @@ from earmark.errors import BadInputError
 from earmark.keeping_screen import KeepingScreen, opened, shown_bytes
 from earmark.logs import setup_logging
 from earmark.settings import load_settings
-from earmark.wiring import RULES_OPTION, rule_paths
+from earmark.wiring import RULES_OPTION, rule_source
 
 _FAULTS = {
     "wrong_key": "was signed by another key than the one that was to sign it",
@@ -86,7 +86,8 @@ def make(
             "EARMARK_BUNDLE_KEY_FILE or give --signing-key"
         )
     key = load_private_key(key_file)
-    rulebook = load_rulebook(rule_paths(rules, settings))
+    source = rule_source(rules, settings)
+    rulebook = None if source.is_published else load_rulebook(source.paths)
     screen = KeepingScreen()
     stored: str | None = None
     with opened(settings) as (database, store):

@@ -19,7 +19,7 @@ from earmark.wiring import (
     LiveKitAccess,
     egress_options,
     livekit_access,
-    rule_paths,
+    rule_source,
 )
 from realtime.metrics_folder import metrics_folder
 
@@ -90,11 +90,13 @@ def _observe(
     from realtime.worker import ObserverWorker
     from speech.models import find_model
 
+    source = rule_source(rules, settings)
     config = ObserverConfig(
         livekit_url=access.url,
         livekit_api_key=access.api_key,
         livekit_api_secret=access.api_secret,
-        rules=rule_paths(rules, settings),
+        rules=source.paths,
+        published_rules=source.is_published,
         models_dir=settings.models_dir.absolute(),
         database_url=settings.resolved_database_url,
         objects_url=settings.resolved_objects_url,
@@ -120,7 +122,11 @@ def _observe(
     )
     # Everything that a job would fail on is tried before the worker says it is there.
     with console.status("Checking rules, models, database, object store and server"):
-        rulebook = config.rulebook()
+        database = config.database()
+        try:
+            rulebook = config.rulebook(database)
+        finally:
+            database.close()
         posted_to = [target.url for target in config.targets]
         if config.records.webhook_url is not None:
             posted_to.append(config.records.webhook_url)
@@ -133,7 +139,6 @@ def _observe(
         else:
             load_plugin(config.live_stt)
         config.embedder(rulebook)
-        config.database().close()
         if config.recorder != "none":
             config.objects().check()
         asyncio.run(check_livekit(access.url, access.api_key, access.api_secret))

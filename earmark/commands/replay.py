@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from earmark.errors import BadInputError
 from earmark.settings import load_settings
-from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, rule_paths
+from earmark.wiring import RULES_OPTION, SPEAKER_OPTION, rules_in_force
 from rules.rulebook import RuleStatus
 from rules.types import HitState, Utterance
 
@@ -88,13 +88,12 @@ def command(
     from realtime.live_recogniser import open_recogniser
     from realtime.replay import Replay
     from realtime.trial import LIVE_STATUSES
-    from rules.loader import load_rulebook
     from rules.masking import mask_numbers
     from speech.embedding import embedder_for
     from speech.models import find_model
     from speech.vad import VadModel
 
-    rulebook = load_rulebook(rule_paths(rules, settings))
+    rulebook = rules_in_force(rules, settings).rulebook
     statuses = LIVE_STATUSES if shadow else (RuleStatus.ACTIVE,)
     embedder = embedder_for(rulebook.for_live(), settings.models_dir, statuses=statuses)
     voices, damages = _voices(files, speakers)

@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
-from earmark.commands import rules_backtest, rules_explain
-from earmark.commands.case_report import difference, junit
+from earmark.commands import rules_backtest, rules_explain, rules_published
+from earmark.commands.case_report import junit
 from earmark.errors import BadInputError
 from earmark.wiring import embedder_for
+from rules.case_difference import difference
 from rules.cases import TESTED, Case, CaseResult, load_cases, rule_files_of, run_case
 from rules.errors import RuleInputError, RuleLoadError
 from rules.json_schema import json_schema
@@ -45,6 +46,7 @@ def command() -> None:
 
 command.add_command(rules_backtest.command)
 command.add_command(rules_explain.command)
+command.add_command(rules_published.command, "published")
 
 
 @command.command()

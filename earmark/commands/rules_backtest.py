@@ -15,7 +15,7 @@ from earmark.commands.record_lines import records
 from earmark.errors import BadInputError
 from earmark.moments import Moment
 from earmark.settings import Settings, load_settings
-from earmark.wiring import embedder_for, open_store, rule_paths
+from earmark.wiring import embedder_for, open_store, rules_in_force
 from rules.backtest import Comparison, PastCall, same_packs
 from rules.cases import rule_files_of
 from rules.loader import load_rulebook
@@ -138,7 +138,7 @@ def command(
 
 
 def _in_force(against: tuple[Path, ...], changed: Rulebook, settings: Settings) -> Rulebook:
-    book = load_rulebook(rule_paths(rule_files_of(against), settings))
+    book = rules_in_force(rule_files_of(against), settings).rulebook
     return book if against else same_packs(book, changed)
 
 
