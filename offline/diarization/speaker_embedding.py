@@ -72,7 +72,9 @@ class SpeakerEmbedding:
         with torch.inference_mode():
             for number, piece in enumerate(pieces):
                 rows = torch.from_numpy(piece).to(self._device)
-                vector = self._forward((rows - rows.mean(dim=0))[None])
+                frames = self.frames((rows - rows.mean(dim=0))[None])
+                statistics = torch.cat((frames.mean(dim=-1), frames.std(dim=-1)), dim=-1)
+                vector = self.vectors(statistics)
                 vectors[number] = F.normalize(vector, dim=1)[0].cpu().numpy()
         return vectors
 
@@ -92,8 +94,8 @@ class SpeakerEmbedding:
         shape = (1, -1) + (1,) * (x.dim() - 2)
         return x * factor.view(shape) + summand.view(shape)
 
-    def _forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Shape (batch, n_rows, 80) to (batch, 192)."""
+    def frames(self, rows: torch.Tensor) -> torch.Tensor:
+        """What the network makes of each moment: (batch, n_rows, 80) to (batch, 512, n_frames)."""
         w = self._weights
         x = self._head(rows.transpose(1, 2)[:, None])
         x = F.conv1d(x, w["xvector.tdnn.linear.weight"], stride=2, padding=2)
@@ -104,9 +106,12 @@ class SpeakerEmbedding:
                 x = torch.cat((x, self._dense(x, name, dilation)), dim=1)
             x = F.relu(self._norm(x, f"xvector.transit{block}.nonlinear.batchnorm"))
             x = F.conv1d(x, w[f"xvector.transit{block}.linear.weight"])
-        x = F.relu(self._norm(x, "xvector.out_nonlinear.batchnorm"))
-        x = torch.cat((x.mean(dim=-1), x.std(dim=-1)), dim=-1)
-        x = F.conv1d(x[..., None], w["xvector.dense.linear.weight"])[..., 0]
+        return F.relu(self._norm(x, "xvector.out_nonlinear.batchnorm"))
+
+    def vectors(self, statistics: torch.Tensor) -> torch.Tensor:
+        """Voices by means and deviations of frames: (batch, 1024) to (batch, 192)."""
+        weight = self._weights["xvector.dense.linear.weight"]
+        x = F.conv1d(statistics[..., None], weight)[..., 0]
         return self._norm(x, "xvector.dense.nonlinear.batchnorm")
 
     def _head(self, x: torch.Tensor) -> torch.Tensor:
