@@ -20,7 +20,7 @@ from offline import report
 from offline.call import UNKNOWN, Call, Source
 from offline.composition import Evidence, Redaction, masked_lines, names_of
 from offline.covers import Cover, Words, covers, spans_of
-from offline.hearing import Heard
+from offline.heard import Heard
 from offline.stages.scratch import scratch_folder
 from offline.stages.take import taken
 from rules.types import Entity, Span

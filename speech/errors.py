@@ -4,7 +4,8 @@ SpeechError
 ├── AudioError           a file that holds no sound that can be decoded (exit 2)
 ├── SampleRateError      samples at another rate than asked for (exit 2)
 ├── UnknownModelError    a name that is no model's and no path's (exit 2)
-├── EngineMissingError   an engine that is not installed, or a device that is not there (exit 3)
+├── EngineMissingError   an engine that is not installed (exit 3)
+│   └── DeviceMissingError   a device that is not there (exit 3)
 ├── ModelMissingError    weights that are nowhere to be found (exit 3)
 ├── ModelHashError       weights that are not the pinned ones (exit 2)
 ├── ModelStoreError      weights that cannot be written to the models folder (exit 3)
@@ -38,6 +39,10 @@ class EngineMissingError(SpeechError):
     """What runs a model is not on this machine: a package of an extra, or a GPU."""
 
     exit_code = 3
+
+
+class DeviceMissingError(EngineMissingError):
+    """A GPU was asked for, and there is none."""
 
 
 class ModelMissingError(SpeechError):

@@ -9,7 +9,7 @@ import pytest
 
 from offline.call import Call, Member
 from offline.coverage import call_faults, checked_spans
-from offline.hearing import Heard
+from offline.heard import Heard
 from rules.types import Role, Span
 from storage.egress_claims import EgressClaim
 from storage.egresses import Egress, EgressStatus
