@@ -26,6 +26,7 @@ from offline.stages.take import taken
 from rules.types import Entity, Span
 from speech.audio import SAMPLE_RATE_HZ
 from speech.encode import CONTENT_TYPE, write_ogg
+from speech.spool import copied
 from storage.deletion_marks import DeletionMark, DeletionReason
 from storage.errors import ObjectMissingError
 from storage.objects import ObjectStore
@@ -184,7 +185,7 @@ def cover(
     Returns:
         The same shape. Nothing of what was covered is left in it, not even under the fades.
     """
-    covered = samples.copy()
+    covered = copied(samples)
     n_samples = samples.shape[1]
     for channel, spans in zip(covered, places, strict=True):
         for span in spans:

@@ -8,6 +8,7 @@ SpeechError
 │   └── DeviceMissingError   a device that is not there (exit 3)
 ├── ModelMissingError    weights that are nowhere to be found (exit 3)
 ├── ModelHashError       weights that are not the pinned ones (exit 2)
+├── SpoolError           decoded sound for which there is no room (exit 3)
 ├── ModelStoreError      weights that cannot be written to the models folder (exit 3)
 └── RecogniserError      a recogniser that failed on a piece of speech
 """
@@ -53,6 +54,12 @@ class ModelMissingError(SpeechError):
 
 class ModelHashError(SpeechError):
     """Weights whose sha256 is not the pinned one. They are not loaded."""
+
+
+class SpoolError(SpeechError):
+    """The folder for temporary files has no room for the sound of a long recording."""
+
+    exit_code = 3
 
 
 class ModelStoreError(SpeechError):
