@@ -58,7 +58,7 @@ def main(folder: Path, minutes: int, n_tracks: int) -> None:
     before = resident_mib("VmHWM")
     began_s = time.monotonic()
     report = auditor.audit(call).report
-    print(
+    sys.stdout.write(
         json.dumps(
             {
                 "before_mib": before,

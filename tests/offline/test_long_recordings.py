@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# Fifty minutes of one channel are 183 MiB. What does grow is words, levels and the like.
-MOST_GROWN_MIB = 60.0
+# Thirty minutes of one channel are 110 MiB. What does grow is words, levels and the like.
+MOST_GROWN_MIB = 40.0
 
 
 def audited(folder: Path, minutes: int) -> dict[str, Any]:
@@ -33,10 +33,10 @@ def audited(folder: Path, minutes: int) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_an_hour_takes_no_more_memory_than_ten_minutes(tmp_path: Path) -> None:
+def test_more_of_a_recording_takes_no_more_memory(tmp_path: Path) -> None:
     """Decoding, alignment, outline, speech detection, windows and redaction take it in parts."""
-    short, long = (audited(tmp_path / str(minutes), minutes) for minutes in (10, 60))
-    assert long["duration_s"] == pytest.approx(3600.0, abs=0.1)
-    assert long["n_utterances"] > 5 * short["n_utterances"]
+    short, long = (audited(tmp_path / str(minutes), minutes) for minutes in (10, 40))
+    assert long["duration_s"] == pytest.approx(2400.0, abs=0.1)
+    assert long["n_utterances"] > 3 * short["n_utterances"]
     assert long["n_redacted"] == 1
     assert long["peak_mib"] - short["peak_mib"] < MOST_GROWN_MIB, (short, long)
