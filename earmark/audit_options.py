@@ -81,6 +81,7 @@ class Chosen:
     shard: Shard | None
     max_attempts: int
     retry_poisoned: bool
+    replace: bool
     findings_ok: bool
 
     @property

@@ -14,7 +14,7 @@ from offline.align import TimelineAligner
 from offline.attribution import TimelineAttributor
 from offline.audit import Auditor
 from offline.claims import LEASE_S, Claims
-from offline.diarization.choice import diarizer_or_why
+from offline.diarization.choice import diarizer_or_lack
 from offline.engines import Announce, Engines, LocalEngines
 from offline.executors import Workplace
 from offline.find import Finder
@@ -93,6 +93,7 @@ class AuditPlan:
     lease_s: float = LEASE_S
     max_faults: int | None = None
     retries_poisoned: bool = False
+    replaces: bool = False  # reports of recordings that were deleted on purpose since
     log_level: str = "ERROR"  # what is only warned of stands in reports, or is told by the run
 
     def with_threads(self, n_threads: int) -> AuditPlan:
@@ -119,7 +120,7 @@ class AuditPlan:
         if rulebook is None:
             rulebook = self._published(database)
         # A call without a mix needs no diarizer, and one with a mix gets a finding.
-        diarizer, _ = diarizer_or_why(
+        diarizer, lack = diarizer_or_lack(
             self.diarizer, models_dir=self.models_dir, cpu_threads=self.cpu_threads
         )
         engines = self.engines.build(announce)
@@ -137,13 +138,14 @@ class AuditPlan:
                 rulebook=rulebook,
                 rules_version=self.rules_version,
                 engines=engines,
-                mixes=MixEngines(diarizer=diarizer, attributor=TimelineAttributor()),
+                mixes=MixEngines(diarizer=diarizer, attributor=TimelineAttributor(), lack=lack),
                 aligner=TimelineAligner(),
                 embedder=embedder_for(rulebook, self.models_dir),
                 stages=ObjectStageStore(objects, self.keep_stages_days),
                 keep_transcripts_days=self.keep_transcripts_days,
                 claims=claims,
                 redaction=self.redaction,
+                replaces=self.replaces,
             )
             yield Workplace(finder=Finder(database, objects), auditor=auditor, claims=claims)
         finally:

@@ -210,6 +210,8 @@ def exit_code(summary: Summary, *, n_unchecked: int, findings_ok: bool) -> int:
         n_unchecked: What belongs to no call and could not be checked: unreadable manifests, nights.
         findings_ok: Whether calls may have findings, or be incomplete.
     """
+    if summary.n_lacking:
+        return 3
     if summary.failure_codes and summary.n_failed == summary.n_calls:
         return max(summary.failure_codes)
     if not summary.is_whole or summary.n_poisoned or n_unchecked:
@@ -263,6 +265,7 @@ class _Told:
     def audited(self, outcome: Outcome) -> None:
         """See `offline.run.Watcher`."""
         self._output.show(outcome)
+        self._screen.tell_of_kept(outcome)
 
     def failed(self, room_sid: str, error: CallError) -> None:
         """See `offline.run.Watcher`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from offline.audit import Progress
+    from offline.audit import Outcome, Progress
 
 # Calls take minutes, so the rate is one of the last quarter of an hour.
 _RATE_OVER_S = 900.0
@@ -104,6 +104,19 @@ class AuditScreen:
     def say(self, text: str) -> None:
         """Tell of something that went well."""
         self._console.print(text, markup=False, soft_wrap=True)
+
+    def tell_of_lacks(self, lacks: Iterable[str]) -> None:
+        """Tell what was not to be had, once each."""
+        for lack in lacks:
+            self.warn(f"earmark: {lack}")
+
+    def tell_of_kept(self, outcome: Outcome) -> None:
+        """Tell that a call has its report of before."""
+        if outcome.is_kept:
+            self.warn(
+                f"{outcome.report.call.room_sid}: recordings were deleted on purpose since it was "
+                "audited, so its report stays; --replace makes a new one of what is left"
+            )
 
     @contextmanager
     def _task(self, description: str, total: float | None) -> Iterator[TaskID]:

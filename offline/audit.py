@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from offline import report as model
@@ -13,16 +13,19 @@ from offline.claims import LEASE_S, Claims
 from offline.composition import Evidence, Names, compose, names_of
 from offline.earmark_version import earmark_version
 from offline.engines import PIPELINE_VERSION, Engines
-from offline.errors import AuditBusyError, ReportFormatError
+from offline.errors import AuditBusyError
 from offline.fingerprint import audit_key
-from offline.hearing import Heard, Hearing, MixEngines
+from offline.heard import Heard
+from offline.hearing import Hearing, MixEngines
 from offline.judge import Judge
 from offline.keeper import Keeper
+from offline.lack import Lack, LackError
 from offline.outputs import Finished, Output
 from offline.reconcile import Verdict
 from offline.redaction import RedactionOptions, Redactor
-from offline.report import SCHEMA_VERSION, Report, dump_report, parse_report
+from offline.report import SCHEMA_VERSION, Report, dump_report
 from offline.report_html import render_html
+from offline.shelf import Shelf, lacks_in, report_keys
 from offline.stages.align import Aligner
 from offline.stages.store import ObjectStageStore, StageStore
 from offline.stages.workbench import Workbench
@@ -32,7 +35,6 @@ from speech.embedding import SentenceEmbedder
 from storage import audits, findings
 from storage.database import Database
 from storage.deletion_marks import DeletionMark, mark_for_deletion
-from storage.errors import ObjectMissingError
 from storage.findings import Finding, FindingKind
 from storage.objects import ObjectStore
 from storage.stage_work import call_folder
@@ -40,6 +42,7 @@ from storage.stage_work import call_folder
 log = logging.getLogger(__name__)
 
 _NOTHING = "none, nothing to hear"
+_LACKING = "none, not to be had"
 
 OnProgress = Callable[["Progress"], None]
 
@@ -62,6 +65,10 @@ class Outcome:
     html_key: str
     json_key: str
     was_done: bool  # by an earlier run
+    # What was not to be had, one sentence each: the call is audited anew once it is there.
+    lacks: tuple[str, ...] = ()
+    # Recordings were deleted on purpose since: the report of before says more than a new one could.
+    is_kept: bool = False
     # What was really said, for whoever asks for it on their own terminal.
     utterances: tuple[Utterance, ...] = field(default=(), repr=False)
 
@@ -86,6 +93,8 @@ class Auditor:
             None = not at all.
         claims: How audits are claimed; None = as of a lone process, and `lease_s` counts.
         redaction: Of which calls redacted copies are made, and how.
+        replaces: Make a new report even where recordings were deleted on purpose since the one that
+            is there.
     """
 
     def __init__(
@@ -105,6 +114,7 @@ class Auditor:
         keep_transcripts_days: int | None = None,
         claims: Claims | None = None,
         redaction: RedactionOptions = RedactionOptions(),  # noqa: B008 - frozen
+        replaces: bool = False,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -116,6 +126,9 @@ class Auditor:
         self._claims = claims or Claims(database, lease_s)
         self._outputs: tuple[Output, ...] = (Keeper(objects, keep_transcripts_days), *outputs)
         self._redactor = Redactor(objects, redaction)
+        self._shelf = Shelf(objects)
+        self._replaces = replaces
+        self._lack = None if mixes is None else mixes.lack
         self._stages = ObjectStageStore(objects) if stages is None else stages
 
     def pipeline(self, call: Call) -> Mapping[str, object]:
@@ -139,47 +152,70 @@ class Auditor:
             AuditBusyError: another process is at it and stays at it.
             AuditPoisonedError: it has failed too often, or killed who was at it.
             StorageError: the object store or the database failed; a later run goes on.
-            SpeechError: models are missing; a later run goes on.
         """
         key = self.key(call)
         html_key, json_key = report_keys(call)
+        made = None if self._replaces else self._shelf.richer_than_what_is_left(call)
+        if made is not None:
+            return self._found(made, call, is_kept=True)
         bench = Workbench(self._stages, call_folder(call.day, call.room_sid))
         claim = self._claims.claim(key, call.room_sid, lambda: self._made(key, call))
         if isinstance(claim, Report):
             # Whoever made it may have died before it could clear up.
             bench.close()
-            return Outcome(report=claim, html_key=html_key, json_key=json_key, was_done=True)
-        with self._claims.held(claim):
-            evidence = self._judged(call, self._hear(call, bench, on_progress))
-            redaction = self._redactor.redact(evidence, now=datetime.now(UTC))
-            report = compose(
-                evidence,
-                audit_key=key,
-                engines=self._engines_info(evidence.heard),
-                made_at=datetime.now(UTC),
-                redaction=redaction,
-            )
-            self._write(report, evidence)
-            self._finish(claim, report, evidence, html_key, redaction.marks)
-        bench.close()
+            return self._found(claim, call)
+        try:
+            with self._claims.held(claim):
+                evidence = self._judged(call, self._hear(call, bench, on_progress))
+                lacks = tuple(lack for each in evidence.heard for lack in each.lacks)
+                made = self._shelf.without_lacks(call) if lacks else None
+                if made is not None:
+                    raise LackError(lacks[0])  # gives the claim back, for whoever has the models
+                redaction = self._redactor.redact(evidence, now=datetime.now(UTC))
+                report = compose(
+                    evidence,
+                    audit_key=key,
+                    engines=self._engines_info(evidence.heard),
+                    made_at=datetime.now(UTC),
+                    redaction=redaction,
+                )
+                self._write(report, evidence)
+                self._finish(claim, report, evidence, html_key, redaction.marks)
+        except LackError:
+            if made is None:
+                raise
+            return replace(self._found(made, call), lacks=_sentences(lacks))
+        if not lacks:  # else what was made is not to be made again when the models are there
+            bench.close()
         return Outcome(
             report=report,
             html_key=html_key,
             json_key=json_key,
             was_done=False,
+            lacks=_sentences(lacks),
             utterances=evidence.utterances,
+        )
+
+    def _found(self, report: Report, call: Call, *, is_kept: bool = False) -> Outcome:
+        html_key, json_key = report_keys(call)
+        is_lacking = self._lack is not None and self._lack.detail in lacks_in(report)
+        return Outcome(
+            report=report,
+            html_key=html_key,
+            json_key=json_key,
+            was_done=True,
+            lacks=(self._lack.message,) if self._lack is not None and is_lacking else (),
+            is_kept=is_kept,
         )
 
     def _made(self, key: str, call: Call) -> Report | None:
         """The report that an earlier run of this very audit has left."""
-        html_key, json_key = report_keys(call)
-        if self._objects.head(html_key) is None:
-            return None
-        try:
-            report = parse_report(self._objects.get_bytes(json_key))
-        except (ObjectMissingError, ReportFormatError):
+        report = self._shelf.report_of(call)
+        if report is None or report.schema_version != SCHEMA_VERSION or report.audit_key != key:
             return None  # gone, or from another version: it is made again
-        if report.schema_version != SCHEMA_VERSION or report.audit_key != key:
+        # What the key knows to be lacking is lacking still; for the rest, it is worth a try.
+        known = set() if self._lack is None else {self._lack.detail}
+        if lacks_in(report) - known:
             return None
         if any(output.lacks(call) for output in self._outputs):
             return None
@@ -242,11 +278,11 @@ class Auditor:
         )
 
     def _engines_info(self, heard: tuple[Heard, ...]) -> model.Engines:
-        ran = [each for each in heard if each.transcriber is not None]
+        nothing = _LACKING if any(each.lacks for each in heard) else _NOTHING
         return model.Engines(
-            transcriber=next((e.transcriber for e in ran if e.transcriber), _NOTHING),
-            vad=next((e.vad for e in ran if e.vad), _NOTHING),
-            diarizer=next((e.diarizer for e in ran if e.diarizer), None),
+            transcriber=next((e.transcriber for e in heard if e.transcriber), nothing),
+            vad=next((e.vad for e in heard if e.vad), nothing),
+            diarizer=next((e.diarizer for e in heard if e.diarizer), None),
             pipeline_version=PIPELINE_VERSION,
             similarity=None if self._embedder is None else self._embedder.name,
             earmark_version=earmark_version(),
@@ -302,10 +338,8 @@ class Auditor:
         )
 
 
-def report_keys(call: Call) -> tuple[str, str]:
-    """Object keys of a call's page and of its JSON."""
-    folder = f"reports/{call.day.isoformat()}/{call.room_sid}"
-    return f"{folder}/report.html", f"{folder}/report.json"
+def _sentences(lacks: Sequence[Lack]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(lack.message for lack in lacks))
 
 
 def _rows(report: Report, names: Names) -> Iterator[Finding]:

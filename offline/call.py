@@ -16,6 +16,7 @@ from storage.gaps import Gap
 
 # The speaker of a mix, as long as nobody has told its voices apart.
 UNKNOWN = "unknown"
+DELETED = "deleted_"  # begins the problem of a source that was deleted on purpose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,8 @@ class Source:
     clock: RecordingClock
     duration_s: float | None  # promised; None where nobody did
     recorder: Literal["egress", "earmark", "file"]
-    problem: str | None = None  # why it cannot be used, a code: "manifest_unreadable"
+    # Why it cannot be used, a code: "manifest_unreadable", or "deleted_" and the reason.
+    problem: str | None = None
     # Several people who were recorded together; `speakers` has one name for whoever they are.
     is_mix: bool = False
 
@@ -39,6 +41,11 @@ class Source:
     def is_there(self) -> bool:
         """Whether there is something to read."""
         return self.size_bytes is not None and self.problem is None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it was deleted on purpose: see `storage.deletion_marks`."""
+        return self.problem is not None and self.problem.startswith(DELETED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from offline import report
 from offline.call import UNKNOWN, Call, covers
 from offline.conduct import SpeakerConduct, measure
 from offline.coverage import call_faults, checked_spans, sentence
-from offline.hearing import Fault, Heard
+from offline.heard import Fault, Heard
 from offline.judge import Judgement
 from offline.reconcile import Pair, Verdict, reconcile, scores
 from rules.conditions import finds_personal_data

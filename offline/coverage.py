@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from offline.call import Call, Member, covers
 from offline.egress_coverage import egress_faults
-from offline.hearing import Fault, Heard
+from offline.heard import Fault, Heard
+from offline.lack import LACKS
 from rules.types import Role, Span
 from storage.findings import CoverageCode
 from storage.gaps import Gap, GapKind
@@ -30,6 +31,17 @@ _SENTENCES = {
     "call; it was left there.",
     "clock_drift": "Its clock runs differently from the call's, so times in it may be off.",
     "recogniser_failed": "The recogniser failed on this piece of speech.",
+    "diarizer_failed": "What tells voices apart failed on it: what was said was checked, but not "
+    "who said it.",
+    # See `offline.lack`. What mends it is told to whoever runs the audit.
+    "extra_missing": "what that needs was not installed where the audit ran.",
+    "device_missing": "the GPU that was asked for was not there.",
+    "models_missing": "the models were not there when the audit ran.",
+    "models_unusable": "the models could not be used: they are damaged, or other ones.",
+    "deleted_card_security_code": "Was deleted on purpose: a card's security code was said in it, "
+    "and such a recording must not be kept.",
+    "deleted_pin": "Was deleted on purpose: a PIN was said in it, and such a recording must not be "
+    "kept.",
     "deaf_track": "The live side got no audio from this track.",
     "encrypted": "The track was encrypted end to end.",
     "overload": "The live side dropped audio to keep up.",
@@ -48,9 +60,17 @@ _SENTENCES = {
 }
 
 
+_UNDONE = {
+    CoverageCode.NOT_TRANSCRIBED: "Was not transcribed",
+    CoverageCode.NOT_DIARIZED: "Several people may be in it, and their voices were not told apart",
+}
+
+
 def sentence(fault: Fault) -> str:
     """What a person reads for a fault."""
     text = _SENTENCES[fault.detail]
+    if fault.detail in LACKS:
+        text = f"{_UNDONE[fault.code]}: {text}"
     return f"{text} The recording has it." if fault.is_harmless else text
 
 
@@ -82,8 +102,12 @@ def _missing_recordings(call: Call, heard: Sequence[Heard]) -> Iterator[Fault]:
         yield Fault(code=CoverageCode.RECORDING_MISSING, detail="no_recordings")
     recorded = {speaker for source in call.sources for speaker in source.speakers}
     recorded |= {speaker for each in heard for speaker in each.speakers}  # told apart in a mix
-    # In a mix of the whole room is everybody; who could not be told apart in it is told there.
-    is_mixed = any(each.source.is_mix and each.checked for each in heard)
+    # In a mix of the whole room is everybody; who could not be told apart in it is told there, and
+    # so is that it was deleted, or could not be transcribed.
+    is_mixed = any(
+        each.source.is_mix and (each.checked or each.lacks or each.source.is_deleted)
+        for each in heard
+    )
     for member in call.members:
         if not is_mixed and member.identity not in recorded and _should_be_recorded(call, member):
             yield Fault(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from offline.call import Call
-from offline.hearing import Fault
+from offline.heard import Fault
 from storage.egresses import Egress, EgressStatus
 from storage.findings import CoverageCode
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-from speech.errors import EngineMissingError
 from speech.models import find_model, registry
 from speech.recogniser import WindowRecogniser
-from speech.transcribers import Device, Transcriber, load_transcriber, missing_package, transcriber
+from speech.transcribers import Device, load_transcriber
+from speech.transcribers import transcriber as find_transcriber
 from speech.vad import AUDIT as VAD_AUDIT
 from speech.vad import VadModel
 from speech.whisper import AUDIT as WHISPER_AUDIT
@@ -44,24 +44,8 @@ class Engines(Protocol):
         """The models, loaded at the first call.
 
         Raises:
-            SpeechError: weights are missing, or not the pinned ones.
+            SpeechError: weights are missing or not the pinned ones, or what runs them is missing.
         """
-
-
-def check_transcriber(name: str) -> Transcriber:
-    """Look up a transcriber and what runs it; no weights are needed for it.
-
-    Args:
-        name: An id, or a path of one's own weights.
-
-    Raises:
-        UnknownModelError: there is no such transcriber.
-        EngineMissingError: what runs it is not installed.
-    """
-    found = transcriber(name)
-    if missing := missing_package(found.engine):
-        raise EngineMissingError(missing)
-    return found
 
 
 class LocalEngines:
@@ -76,7 +60,6 @@ class LocalEngines:
 
     Raises:
         UnknownModelError: there is no such transcriber.
-        EngineMissingError: what runs it is not installed: told here, before a call is claimed.
     """
 
     def __init__(
@@ -88,7 +71,7 @@ class LocalEngines:
         device: Device = "auto",
         announce: Announce = lambda what: nullcontext(),
     ) -> None:
-        self._transcriber = check_transcriber(transcriber)
+        self._transcriber = find_transcriber(transcriber)
         self._device: Device = device
         self._described: Mapping[str, object] | None = None
         self._models_dir = models_dir

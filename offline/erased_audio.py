@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from offline.stages.scratch import scratch_folder
 from speech.audio import SAMPLE_RATE_HZ, decode
 from speech.errors import AudioError
+from speech.spool import copied, mono
 
 # Speech is found to about a tenth of a second; breath before and after it is theirs, too.
 PAD_S = 0.5
@@ -51,7 +52,7 @@ def silenced(data: bytes, key: str, spans: Sequence[tuple[float, float]]) -> byt
     with scratch_folder() as folder:
         source, target = folder / f"in{suffix}", folder / f"out{suffix}"
         source.write_bytes(data)
-        samples = decode(source).samples.copy()
+        samples = copied(decode(source).samples)
         for start_s, end_s in spans:
             first = max(0, int((start_s - PAD_S) * SAMPLE_RATE_HZ))
             samples[:, first : int((end_s + PAD_S) * SAMPLE_RATE_HZ) + 1] = 0.0
@@ -61,7 +62,7 @@ def silenced(data: bytes, key: str, spans: Sequence[tuple[float, float]]) -> byt
 
 def _write(path: Path, samples: NDArray[np.float32], codec: str) -> None:
     if len(samples) not in _LAYOUTS:  # a layout would have to be guessed
-        samples = samples.mean(axis=0, dtype=np.float32)[np.newaxis, :]
+        samples = mono(samples)[np.newaxis, :]
     layout = _LAYOUTS[len(samples)]
     try:
         with av.open(str(path), "w") as container:

@@ -6,6 +6,7 @@ OfflineError                 exit 2: base of everything that `offline` raises on
 ├── ReportFormatError        exit 2: bytes that are no report of a known version
 ├── DiarizerNameError        exit 2: a diarizer that nobody knows
 ├── DiarizerError            exit 3: voices cannot be told apart here: weights or a library missing
+├── LackError                exit 3: a stage lacks models or what runs them (offline.lack)
 ├── ExportError              exit 2: a folder that tables cannot be written to
 ├── DayBusyError             exit 3: a day whose reports change while they are read
 ├── BundleError              exit 2: an evidence bundle that cannot be made or read
@@ -99,6 +100,19 @@ class DiarizerNameError(OfflineError):
 
 
 class DiarizerError(OfflineError):
-    """Voices cannot be told apart: a library or weights are missing, or not what they should be."""
+    """Voices cannot be told apart: a library or weights are missing, or not what they should be.
+
+    Args:
+        message: One sentence for a person.
+        detail: A code, for the finding. See `offline.lack` for those that can be mended.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, detail: str = "models_unusable") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[DiarizerError], tuple[str, str]]:
+        """Survive the way between processes."""
+        return type(self), (str(self), self.detail)

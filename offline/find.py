@@ -8,13 +8,14 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import select
 
-from offline.call import UNKNOWN, Call, LiveSide, Member, Source
+from offline.call import DELETED, UNKNOWN, Call, LiveSide, Member, Source
 from offline.clock import FILE_CLOCK, RecordingClock
 from offline.errors import NothingToAuditError
 from offline.listing import Listing, day_in, list_manifests, read_manifests
 from storage import calls as call_rows
 from storage.calls import calls_on, calls_since, get_call, participants_of
 from storage.database import Connection, Database
+from storage.deletion_marks import marks_of
 from storage.egress_claims import claims_of
 from storage.egresses import Egress, egresses_of
 from storage.gaps import gaps_of
@@ -195,7 +196,15 @@ class Finder:
         started_at = _call_start(row, recordings)
         broken = listing.broken_of(sid)
         known_keys = {recording.object_key for recording in recordings}
-        sources = [self._source(recording, started_at) for recording in recordings]
+        deleted = {
+            mark.object_key: f"{DELETED}{mark.reason.value}"
+            for mark in marks_of(connection, sid)
+            if mark.deleted_at is not None
+        }
+        sources = [
+            self._source(recording, started_at, deleted.get(recording.object_key))
+            for recording in recordings
+        ]
         sources += [
             _unreadable(key, number)
             for number, key in enumerate(broken, start=1)
@@ -248,7 +257,9 @@ class Finder:
             return egress  # a file that is not there is told of by the recording
         return replace(egress, problem="size_differs")
 
-    def _source(self, recording: Recording, call_started_at: datetime | None) -> Source:
+    def _source(
+        self, recording: Recording, call_started_at: datetime | None, deleted: str | None
+    ) -> Source:
         info = self._objects.head(recording.object_key)
         return Source(
             id=recording.track_id or recording.egress_id,
@@ -263,6 +274,7 @@ class Finder:
             duration_s=recording.duration_s,
             recorder=recording.recorder,
             is_mix=recording.identity is None,
+            problem=deleted if info is None else None,  # one that is there again is heard
         )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from offline.call import Source
 from offline.stages.records import Decoded
+from speech.spool import mono
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +49,7 @@ def lane_samples(lane: Lane, samples: NDArray[np.float32]) -> NDArray[np.float32
         lane: Of this recording.
         samples: Shape (n_channels, n_samples). Not modified.
     """
-    if lane.channel is None and len(samples) > 1:
-        mean: NDArray[np.float32] = samples.mean(axis=0, dtype=np.float32)
-        return mean
-    channel: NDArray[np.float32] = samples[lane.channel or 0]
+    if lane.channel is None:
+        return mono(samples)
+    channel: NDArray[np.float32] = samples[lane.channel]
     return channel

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from offline.call import DELETED
 from offline.conduct import SpeakerConduct
 from offline.reconcile import Verdict
 from offline.report import Headline, RecordingInfo, Report
@@ -182,7 +183,10 @@ class Summing:
             )
         )
         self._gaps.update(gap.code for gap in gaps)
-        self._n_missing += sum(gap.code is CoverageCode.RECORDING_MISSING for gap in gaps)
+        self._n_missing += sum(
+            gap.code is CoverageCode.RECORDING_MISSING and not gap.detail.startswith(DELETED)
+            for gap in gaps
+        )
         self._n_doomed += sum(each.to_be_deleted is not None for each in report.recordings)
         self._recorded_s += sum(each.duration_s for each in report.recordings)
         self._checked_s += sum(map(_checked_s, report.recordings))

@@ -20,12 +20,13 @@ from offline import report
 from offline.call import UNKNOWN, Call, Source
 from offline.composition import Evidence, Redaction, masked_lines, names_of
 from offline.covers import Cover, Words, covers, spans_of
-from offline.hearing import Heard
+from offline.heard import Heard
 from offline.stages.scratch import scratch_folder
 from offline.stages.take import taken
 from rules.types import Entity, Span
 from speech.audio import SAMPLE_RATE_HZ
 from speech.encode import CONTENT_TYPE, write_ogg
+from speech.spool import copied
 from storage.deletion_marks import DeletionMark, DeletionReason
 from storage.errors import ObjectMissingError
 from storage.objects import ObjectStore
@@ -184,7 +185,7 @@ def cover(
     Returns:
         The same shape. Nothing of what was covered is left in it, not even under the fades.
     """
-    covered = samples.copy()
+    covered = copied(samples)
     n_samples = samples.shape[1]
     for channel, spans in zip(covered, places, strict=True):
         for span in spans:

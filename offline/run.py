@@ -38,7 +38,7 @@ _NO_FINDING = frozenset({Verdict.FALSE_ALARM_LIVE, Verdict.UNVERIFIED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a run came to. Every call is in exactly one of the counts but `n_incomplete`."""
+    """What a run came to. Every call is in one of the counts up to `n_busy`."""
 
     n_calls: int = 0
     n_audited: int = 0  # by this run
@@ -47,15 +47,17 @@ class Summary:
     n_poisoned: int = 0  # left alone, or poison from now on
     n_busy: int = 0  # with another run that is still at them
     n_incomplete: int = 0  # have a report, and not everything could be checked
+    n_lacking: int = 0  # of these, for want of models; a later run audits them anew
     n_with_findings: int = 0
     findings: Mapping[Severity, int] = field(default_factory=dict)  # of all reports
     failure_codes: tuple[int, ...] = ()  # exit codes of the calls that failed
+    lacks: tuple[str, ...] = ()  # what was not to be had, a sentence each
     elapsed_s: float = 0.0
 
     @property
     def is_whole(self) -> bool:
         """Whether every call has its report, or is known to have none."""
-        return not self.n_failed and not self.n_busy
+        return not (self.n_failed or self.n_busy or self.n_lacking)
 
     @property
     def is_clean(self) -> bool:
@@ -67,10 +69,11 @@ class Summary:
         numbers = {
             each.name: getattr(self, each.name) + getattr(other, each.name)
             for each in fields(self)
-            if each.name != "findings"
+            if each.name not in {"findings", "lacks"}
         }
         findings = Counter(self.findings) + Counter(other.findings)
-        return Summary(**numbers, findings=dict(findings))
+        lacks = tuple(dict.fromkeys((*self.lacks, *other.lacks)))
+        return Summary(**numbers, findings=dict(findings), lacks=lacks)
 
     def counts(self) -> dict[str, object]:
         """The same as JSON."""
@@ -82,6 +85,7 @@ class Summary:
             "poisoned": self.n_poisoned,
             "with_another_run": self.n_busy,
             "incomplete": self.n_incomplete,
+            "lacking_models": self.n_lacking,
             "with_findings": self.n_with_findings,
             "findings": {each.value: self.findings.get(each, 0) for each in Severity},
             "elapsed_s": round(self.elapsed_s, 1),
@@ -123,6 +127,7 @@ class Run:
         self._counts: Counter[str] = Counter()
         self._findings: Counter[Severity] = Counter()
         self._codes: list[int] = []
+        self._lacks: dict[str, None] = {}
         self._under_way: dict[str, float] = {}
         self._later: list[Task] = []
         self._n_lost_in_a_row = 0
@@ -154,9 +159,11 @@ class Run:
             n_poisoned=self._counts["poisoned"],
             n_busy=self._counts["busy"],
             n_incomplete=self._counts["incomplete"],
+            n_lacking=self._counts["lacking"],
             n_with_findings=self._counts["with_findings"],
             findings=dict(self._findings),
             failure_codes=tuple(self._codes),
+            lacks=tuple(self._lacks),
             elapsed_s=time.monotonic() - began_s,
         )
 
@@ -228,6 +235,8 @@ class Run:
         self._counts["already_done" if outcome.was_done else "audited"] += 1
         is_undecided = report.headline is Headline.INCOMPLETE
         self._counts["incomplete"] += is_undecided or not report.is_complete
+        self._counts["lacking"] += bool(outcome.lacks)
+        self._lacks.update(dict.fromkeys(outcome.lacks))
         severities = [f.severity for f in report.findings if f.verdict not in _NO_FINDING]
         self._counts["with_findings"] += bool(severities)
         self._findings.update(severities)

@@ -16,6 +16,7 @@ from rules.types import Span, Utterance, utterance_from_words
 from speech.errors import RecogniserError
 from speech.inventions import is_invented
 from speech.recogniser import RecognisedWord, Recognition, WindowRecogniser
+from speech.spool import release
 from speech.vad import AUDIT, SampleRange, speech_ranges
 from speech.windows import SpeechWindow, joined
 
@@ -57,6 +58,7 @@ def transcribe(
         for window, heard in _recognised(batch, samples, recogniser):
             pieces += _pieces(window, heard)
             n_done += len(window.pieces)
+        release(samples)
         on_progress(n_done / len(found))
     pieces.sort(key=lambda piece: (piece.start_s, piece.end_s))
     return Transcribed(transcriber=recogniser.name, vad=VAD_ID, pieces=tuple(pieces))

@@ -11,6 +11,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from speech.audio import SAMPLE_RATE_HZ
+from speech.spool import BLOCK_SAMPLES, blocks
 
 MAX_STEPS = 1000  # more than a page is wide
 MIN_STEP_SAMPLES = SAMPLE_RATE_HZ // 50  # 20 ms
@@ -52,12 +53,18 @@ def levels_of(samples: NDArray[np.float32]) -> str:
     """
     if not len(samples):
         return ""
-    starts = np.arange(0, len(samples), step_samples(len(samples)))
-    # Two passes without a copy of the sound, which can be hours long.
-    highest = np.maximum.reduceat(samples, starts)
-    lowest = np.minimum.reduceat(samples, starts)
-    peaks = np.maximum(highest, -lowest)
+    step = step_samples(len(samples))
+    peaks = np.concatenate(
+        [_peaks(block, step) for block in blocks(samples, step * max(1, BLOCK_SAMPLES // step))]
+    )
     return _encoded(np.clip(np.ceil(peaks * 255), 0, 255).astype(np.uint8))
+
+
+def _peaks(samples: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    starts = np.arange(0, len(samples), step)
+    highest = np.maximum.reduceat(samples, starts)
+    peaks: NDArray[np.float32] = np.maximum(highest, -np.minimum.reduceat(samples, starts))
+    return peaks
 
 
 def outline(levels: Sequence[str], channel: int | None) -> str:

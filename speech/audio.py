@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from speech.errors import AudioError
 from speech.ogg import ogg_damage
+from speech.spool import BLOCK_SAMPLES, Spool
 
 SAMPLE_RATE_HZ = 16_000
 
@@ -30,7 +31,8 @@ class Audio:
     """Decoded sound.
 
     Attributes:
-        samples: float32, shape (n_channels, n_samples), range [-1.0, 1.0].
+        samples: float32, shape (n_channels, n_samples), range [-1.0, 1.0]. Of long sound, mapped
+            from a file without a name: go through it by `speech.spool.blocks`.
         sample_rate_hz: Always `SAMPLE_RATE_HZ`.
         damage: What could not be decoded, where and why; None for a file that is whole.
     """
@@ -60,6 +62,7 @@ def decode(path: Path) -> Audio:
 
     Raises:
         AudioError: there is no such file, or nothing in it can be decoded.
+        SpoolError: there is no room for so much sound.
     """
     if not path.is_file():
         raise AudioError(f"{path}: no such file; give the path of an audio file")
@@ -103,8 +106,8 @@ class _Reel:
         self._layout = layout
         self._n_channels = av.AudioLayout(layout).nb_channels
         self._resampler = self._new_resampler()
-        self._pieces: list[NDArray[np.float32]] = []
-        self._loose: list[NDArray[np.float32]] = []  # behind the pieces, a frame each
+        self._spool = Spool(self._n_channels)
+        self._loose: list[NDArray[np.float32]] = []  # behind the spool, a frame each
         self._n_samples = 0  # in both
         self._origin_s: float | None = None  # timestamp of position 0
         self._heard_s = 0.0  # position behind the last frame
@@ -148,16 +151,7 @@ class _Reel:
         if not self._n_samples:
             return None
         self._gather()
-        # Hours of sound are gigabytes: no piece is kept longer than until it is copied.
-        samples = np.empty((self._n_channels, self._n_samples), dtype=np.float32)
-        position = 0
-        self._pieces.reverse()
-        while self._pieces:
-            piece = self._pieces.pop()
-            end = position + piece.shape[1]
-            np.clip(piece, -1.0, 1.0, out=samples[:, position:end])
-            position = end
-        return samples
+        return self._spool.finish()
 
     def _skip(self, hole_s: float) -> None:
         if self._heard_s:
@@ -168,9 +162,11 @@ class _Reel:
         self._silence_s += hole_s
         self._heard_s += hole_s
         missing = round(self._heard_s * SAMPLE_RATE_HZ) - self._n_samples
-        if missing > 0:
-            self._pieces.append(np.zeros((self._n_channels, missing), dtype=np.float32))
-            self._n_samples += missing
+        self._n_samples += max(0, missing)
+        while missing > 0:  # a timestamp can leave out hours
+            length = min(missing, BLOCK_SAMPLES)
+            self._spool.add(np.zeros((self._n_channels, length), dtype=np.float32))
+            missing -= length
 
     def _take(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
@@ -182,7 +178,8 @@ class _Reel:
 
     def _gather(self) -> None:
         if self._loose:
-            self._pieces.append(np.concatenate(self._loose, axis=1))
+            piece = np.concatenate(self._loose, axis=1)
+            self._spool.add(np.clip(piece, -1.0, 1.0, out=piece))
             self._loose.clear()
 
     def _new_resampler(self) -> av.AudioResampler:

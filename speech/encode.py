@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE_HZ
 from speech.errors import AudioError
+from speech.spool import blocks, mono
 
 CONTENT_TYPE = "audio/ogg"
 # Speech at 16 kHz is transparent from about here, for each channel; RFC 6716, section 2.1.1.
@@ -31,15 +32,17 @@ def write_ogg(path: Path, samples: NDArray[np.float32]) -> None:
         AudioError: the file cannot be written.
     """
     if len(samples) not in _LAYOUTS:
-        samples = samples.mean(axis=0, dtype=np.float32)[np.newaxis, :]
+        samples = mono(samples)[np.newaxis, :]
     n_channels, n_samples = samples.shape
     try:
         with av.open(str(path), "w", format="ogg") as container:
             stream: Any = container.add_stream("libopus", rate=SAMPLE_RATE_HZ)
             stream.bit_rate = _BIT_RATE_BPS * n_channels
             stream.layout = _LAYOUTS[n_channels]
-            for start in range(0, n_samples, _BLOCK_SAMPLES):
-                block = np.clip(samples[:, start : start + _BLOCK_SAMPLES], -1.0, 1.0)
+            for start, sound in zip(
+                range(0, n_samples, _BLOCK_SAMPLES), blocks(samples, _BLOCK_SAMPLES), strict=True
+            ):
+                block = np.clip(sound, -1.0, 1.0)
                 # Interleaved, as the encoder takes them.
                 pcm = (block * 32767).astype(np.int16).T.reshape(1, -1)
                 frame = av.AudioFrame.from_ndarray(

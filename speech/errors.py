@@ -4,9 +4,11 @@ SpeechError
 ├── AudioError           a file that holds no sound that can be decoded (exit 2)
 ├── SampleRateError      samples at another rate than asked for (exit 2)
 ├── UnknownModelError    a name that is no model's and no path's (exit 2)
-├── EngineMissingError   an engine that is not installed, or a device that is not there (exit 3)
+├── EngineMissingError   an engine that is not installed (exit 3)
+│   └── DeviceMissingError   a device that is not there (exit 3)
 ├── ModelMissingError    weights that are nowhere to be found (exit 3)
 ├── ModelHashError       weights that are not the pinned ones (exit 2)
+├── SpoolError           decoded sound for which there is no room (exit 3)
 ├── ModelStoreError      weights that cannot be written to the models folder (exit 3)
 └── RecogniserError      a recogniser that failed on a piece of speech
 """
@@ -40,6 +42,10 @@ class EngineMissingError(SpeechError):
     exit_code = 3
 
 
+class DeviceMissingError(EngineMissingError):
+    """A GPU was asked for, and there is none."""
+
+
 class ModelMissingError(SpeechError):
     """Weights that are neither in the models folder nor in a package nor to be had from the hub."""
 
@@ -48,6 +54,12 @@ class ModelMissingError(SpeechError):
 
 class ModelHashError(SpeechError):
     """Weights whose sha256 is not the pinned one. They are not loaded."""
+
+
+class SpoolError(SpeechError):
+    """The folder for temporary files has no room for the sound of a long recording."""
+
+    exit_code = 3
 
 
 class ModelStoreError(SpeechError):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from speech.batched_whisper import BatchedWhisper
-from speech.errors import EngineMissingError, UnknownModelError
+from speech.errors import DeviceMissingError, EngineMissingError, UnknownModelError
 from speech.models import find_model, registry
 from speech.openai_whisper import (
     OpenAIWhisper,
@@ -100,7 +100,8 @@ def load_transcriber(
         cpu_threads: Threads of one inference.
 
     Raises:
-        EngineMissingError: the engine is not installed, or there is no GPU.
+        EngineMissingError: the engine is not installed.
+        DeviceMissingError: there is no GPU.
         ModelMissingError: the weights are nowhere.
         ModelHashError: they are not the pinned ones.
         RecogniserError: they cannot be loaded.
@@ -164,7 +165,7 @@ def _load_faster_whisper(
 
 def _chosen(device: Device, *, has_gpu: bool) -> Literal["cpu", "cuda"]:
     if device == "cuda" and not has_gpu:
-        raise EngineMissingError("--device cuda: there is no GPU that can be used; take cpu")
+        raise DeviceMissingError("--device cuda: there is no GPU that can be used; take cpu")
     return "cuda" if has_gpu and device != "cpu" else "cpu"
 
 

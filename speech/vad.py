@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE_HZ
+from speech.spool import blocks
 
 # The model scores 512 samples at a time, each with the 64 before it
 # (snakers4/silero-vad, src/silero_vad/utils_vad.py).
@@ -19,7 +20,6 @@ _STATE_SIZE = 128
 # A cut looks for quiet of about the length of a pause between words: 5 windows are 160 ms. One
 # quiet window alone may lie within a word, and half a word is heard twice.
 _PAUSE_WINDOWS = 5
-_PUSHED_SAMPLES = 60 * SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,9 +307,9 @@ def speech_ranges(
     """
     detector = SpeechDetector(model, options)
     events: list[SpeechEvent] = []
-    for start in range(0, len(samples), _PUSHED_SAMPLES):
+    for block in blocks(samples):
         # A push copies what it is given, and a recording may be hours long.
-        events += detector.push(samples[start : start + _PUSHED_SAMPLES])
+        events += detector.push(block)
     events += detector.flush()
     return tuple(
         SampleRange(start_sample=event.start_sample, end_sample=event.end_sample)

@@ -114,6 +114,11 @@ _MAX_THREADS = 4  # more make one transcriber hardly faster
 )
 @click.option("--retry-poisoned", is_flag=True, help="Take up calls again that are left alone.")
 @click.option(
+    "--replace",
+    is_flag=True,
+    help="Make a new report even where recordings were deleted on purpose since the last one.",
+)
+@click.option(
     "--findings-ok",
     is_flag=True,
     help="Exit code 0 where calls have findings; 1 is left for what was not audited.",
@@ -130,7 +135,8 @@ def command(rules: tuple[Path, ...], as_json: bool, show_text: bool, **options: 
     finds. To repeat an audit does nothing twice, and several runs at the same time share the work.
 
     Exit code 0: everything was checked, and nothing found. 1: findings, or something could not be
-    checked. 2: bad input. 3: a service or a model is missing.
+    checked. 2: bad input. 3: a service or a model is missing; calls that lacked a model have a
+    report that says so, and are audited anew once it is there.
 
     \b
     Examples:
@@ -171,14 +177,14 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditPlan:
     from earmark.audit_plan import AuditPlan, LocalEngineSource
     from earmark.cores import available_cores
-    from offline.diarization.choice import diarizer_or_why
-    from offline.engines import check_transcriber
+    from offline.diarization.choice import diarizer_or_lack
+    from speech.transcribers import transcriber
 
-    # An engine that cannot be had is told of here, and not by every worker.
-    check_transcriber(chosen.transcriber)
+    # Names must mean something. Whether it can be had here is seen when there is something to hear.
+    transcriber(chosen.transcriber)
     n_threads = chosen.threads or min(_MAX_THREADS, available_cores())
     diarizer = chosen.diarizer or settings.diarizer
-    diarizer_or_why(diarizer, models_dir=settings.models_dir)  # a name must mean something
+    diarizer_or_lack(diarizer, models_dir=settings.models_dir)
     # Of published rules, the version that is in force now: a night has one from beginning to end.
     loaded = rules_in_force(rules, settings)
     return AuditPlan(
@@ -204,12 +210,12 @@ def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditP
         # Who names a call insists on it; a night must not stumble over one again and again.
         max_faults=chosen.max_attempts if chosen.is_of_many else None,
         retries_poisoned=chosen.retry_poisoned,
+        replaces=chosen.replace,
     )
 
 
 def _audit_named(chosen: Chosen, plan: AuditPlan, screen: AuditScreen, output: AuditOutput) -> int:
     """Audit files, or the calls of one name, in this process and one after the other."""
-    from offline.diarization.choice import diarizer_or_why
     from offline.files import find_files
     from offline.report import Headline
     from speech.errors import SpeechError
@@ -221,11 +227,8 @@ def _audit_named(chosen: Chosen, plan: AuditPlan, screen: AuditScreen, output: A
                 if chosen.files
                 else place.finder.by_name(chosen.call_name or "").calls
             )
-        if any(source.is_mix for call in calls for source in call.sources):
-            _, why = diarizer_or_why(plan.diarizer, models_dir=plan.models_dir)
-            if why is not None:
-                screen.warn(f"voices are not told apart: {why}")
         failed: list[int] = []
+        lacks: dict[str, None] = {}
         all_clean = True
         for number, call in enumerate(calls, start=1):
             label = f"Call {number} of {len(calls)}" if len(calls) > 1 else "Audit"
@@ -242,7 +245,12 @@ def _audit_named(chosen: Chosen, plan: AuditPlan, screen: AuditScreen, output: A
                 continue
             found_nothing = outcome.report.headline is Headline.CLEAN
             all_clean &= found_nothing or chosen.findings_ok
+            lacks.update(dict.fromkeys(outcome.lacks))
             output.show(outcome)
+            screen.tell_of_kept(outcome)
+    screen.tell_of_lacks(lacks)
+    if lacks:
+        return 3
     if failed and len(failed) == len(calls):
         return max(failed)
     return 0 if all_clean and not failed else 1
@@ -276,6 +284,7 @@ def _audit_many(
     finally:
         database.close()
     output.show_summary(summary)
+    screen.tell_of_lacks(summary.lacks)
     for day in dict.fromkeys(batch.day for batch in found.batches if batch.day is not None):
         _sum_up(day, plan, objects, screen)
     n_unchecked = screen.n_unreadable + found.n_left_out

@@ -9,6 +9,7 @@ from offline.diarization.embedded import EMBEDDING_ID, SEGMENTATION_ID, Embedded
 from offline.diarization.pyannote_pipeline import PyannoteDiarizer
 from offline.diarization.turns import Diarizer, missing_library
 from offline.errors import DiarizerError, DiarizerNameError
+from offline.lack import MODELS_MISSING, NOT_TOLD_APART, Lack, lack_of
 from speech.errors import SpeechError
 from speech.models import find_model
 
@@ -31,7 +32,7 @@ def diarizer_named(
 
     Raises:
         DiarizerNameError: the name means nothing.
-        DiarizerError: a library is not installed.
+        DiarizerError: a library is not installed, or there is no such folder.
         ModelMissingError: weights of the default are missing.
         ModelHashError: they are not the pinned ones.
     """
@@ -43,17 +44,24 @@ def diarizer_named(
             find_model(model_id, models_dir, allow_hub=False)
         return EmbeddedDiarizer(models_dir=models_dir, cpu_threads=cpu_threads)
     if name.startswith(_PYANNOTE) and len(name) > len(_PYANNOTE):
+        where = name.removeprefix(_PYANNOTE)
         _check_libraries(("torch", "pyannote.audio"))
-        return PyannoteDiarizer(name.removeprefix(_PYANNOTE), cpu_threads=cpu_threads)
+        if _is_path(where) and not Path(where).is_dir():
+            raise DiarizerError(
+                f"{where}: there is no such folder; give one with a config.yaml, or the name of a "
+                "pipeline on the hub",
+                MODELS_MISSING,
+            )
+        return PyannoteDiarizer(where, cpu_threads=cpu_threads)
     raise DiarizerNameError(
         f"diarizer {name!r}: give default, none, or pyannote: and a folder or a name on the hub"
     )
 
 
-def diarizer_or_why(
+def diarizer_or_lack(
     name: str, *, models_dir: Path, cpu_threads: int | None = None
-) -> tuple[Diarizer | None, str | None]:
-    """The same, and where voices cannot be told apart here, a sentence that says why.
+) -> tuple[Diarizer | None, Lack | None]:
+    """The same, and where voices cannot be told apart here, what is lacking.
 
     Raises:
         DiarizerNameError: the name means nothing.
@@ -61,7 +69,12 @@ def diarizer_or_why(
     try:
         return diarizer_named(name, models_dir=models_dir, cpu_threads=cpu_threads), None
     except (DiarizerError, SpeechError) as exc:
-        return None, str(exc)
+        return None, lack_of(exc, NOT_TOLD_APART)
+
+
+def _is_path(where: str) -> bool:
+    """Whether it can only be a folder: on the hub it is OWNER/NAME."""
+    return where.startswith((".", "/", "~")) or where.count("/") > 1
 
 
 def _check_libraries(names: tuple[str, ...]) -> None:

@@ -33,6 +33,7 @@ from offline.diarization.turns import (
 )
 from speech.audio import SAMPLE_RATE_HZ
 from speech.models import find_model, registry
+from speech.spool import release
 
 if TYPE_CHECKING:
     from offline.diarization.segmentation import Segmentation
@@ -116,6 +117,7 @@ class EmbeddedDiarizer:
             begin = number * length
             end = len(samples) if number == n_chunks - 1 else begin + length
             chunks.append(self._chunk(samples[begin:end], begin, bounds))
+            release(samples)
             on_progress((number + 1) / n_chunks)
         return self._linked(chunks, bounds)
 

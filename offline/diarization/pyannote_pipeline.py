@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offline.diarization.turns import (
+    FAILED,
     Diarization,
     OnProgress,
     VoiceBounds,
@@ -89,7 +90,8 @@ class PyannoteDiarizer:
             )
         except (RuntimeError, ValueError, TypeError) as exc:
             raise DiarizerError(
-                f"{self._where}: the pipeline fails on this recording ({type(exc).__name__})"
+                f"{self._where}: the pipeline fails on this recording ({type(exc).__name__})",
+                FAILED,
             ) from None
         on_progress(1.0)
         return _diarization(found)

@@ -16,10 +16,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from offline.diarization.checkpoint import read_tensors
+from offline.diarization.frames import ROW_SAMPLES
 from speech.audio import SAMPLE_RATE_HZ
 
 DIMENSIONS = 192
 _FRAME_LENGTH_SAMPLES = SAMPLE_RATE_HZ // 40
+_ROWS_AT_ONCE = 3000
 _CONTEXT_FRAMES = 100  # of the masking
 _NORM_EPSILON = 1e-5
 # Layers and dilation of the three dense blocks.
@@ -47,17 +49,21 @@ class SpeakerEmbedding:
         """Logarithmic energies of 80 mel bands, one row every 10 ms, shape (n_rows, 80)."""
         from torchaudio.compliance.kaldi import fbank
 
-        if len(samples) < _FRAME_LENGTH_SAMPLES:
-            return np.zeros((0, 80), dtype=np.float32)
-        with torch.inference_mode():
-            bands = fbank(
-                torch.from_numpy(samples)[None, :],
-                num_mel_bins=80,
-                sample_frequency=SAMPLE_RATE_HZ,
-                dither=0.0,
-            )
-            result: NDArray[np.float32] = bands.numpy()
-        return result
+        n_rows = max(0, 1 + (len(samples) - _FRAME_LENGTH_SAMPLES) // ROW_SAMPLES)
+        bands = np.zeros((n_rows, 80), dtype=np.float32)
+        # Each row needs its own 25 ms alone, and all at once would take a hundred times the sound.
+        for first in range(0, n_rows, _ROWS_AT_ONCE):
+            rows = bands[first : first + _ROWS_AT_ONCE]
+            begin = first * ROW_SAMPLES
+            end = begin + (len(rows) - 1) * ROW_SAMPLES + _FRAME_LENGTH_SAMPLES
+            with torch.inference_mode():
+                rows[:] = fbank(
+                    torch.from_numpy(samples[begin:end])[None, :],
+                    num_mel_bins=80,
+                    sample_frequency=SAMPLE_RATE_HZ,
+                    dither=0.0,
+                ).numpy()
+        return bands
 
     def embed(self, pieces: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Vectors of length 1 for pieces of features, one voice each.
@@ -72,7 +78,9 @@ class SpeakerEmbedding:
         with torch.inference_mode():
             for number, piece in enumerate(pieces):
                 rows = torch.from_numpy(piece).to(self._device)
-                vector = self._forward((rows - rows.mean(dim=0))[None])
+                frames = self.frames((rows - rows.mean(dim=0))[None])
+                statistics = torch.cat((frames.mean(dim=-1), frames.std(dim=-1)), dim=-1)
+                vector = self.vectors(statistics)
                 vectors[number] = F.normalize(vector, dim=1)[0].cpu().numpy()
         return vectors
 
@@ -92,8 +100,8 @@ class SpeakerEmbedding:
         shape = (1, -1) + (1,) * (x.dim() - 2)
         return x * factor.view(shape) + summand.view(shape)
 
-    def _forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Shape (batch, n_rows, 80) to (batch, 192)."""
+    def frames(self, rows: torch.Tensor) -> torch.Tensor:
+        """What the network makes of each moment: (batch, n_rows, 80) to (batch, 512, n_frames)."""
         w = self._weights
         x = self._head(rows.transpose(1, 2)[:, None])
         x = F.conv1d(x, w["xvector.tdnn.linear.weight"], stride=2, padding=2)
@@ -104,9 +112,12 @@ class SpeakerEmbedding:
                 x = torch.cat((x, self._dense(x, name, dilation)), dim=1)
             x = F.relu(self._norm(x, f"xvector.transit{block}.nonlinear.batchnorm"))
             x = F.conv1d(x, w[f"xvector.transit{block}.linear.weight"])
-        x = F.relu(self._norm(x, "xvector.out_nonlinear.batchnorm"))
-        x = torch.cat((x.mean(dim=-1), x.std(dim=-1)), dim=-1)
-        x = F.conv1d(x[..., None], w["xvector.dense.linear.weight"])[..., 0]
+        return F.relu(self._norm(x, "xvector.out_nonlinear.batchnorm"))
+
+    def vectors(self, statistics: torch.Tensor) -> torch.Tensor:
+        """Voices by means and deviations of frames: (batch, 1024) to (batch, 192)."""
+        weight = self._weights["xvector.dense.linear.weight"]
+        x = F.conv1d(statistics[..., None], weight)[..., 0]
         return self._norm(x, "xvector.dense.nonlinear.batchnorm")
 
     def _head(self, x: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from offline.errors import DiarizerError
 
 OnProgress = Callable[[float], None]  # how much is done, in [0.0, 1.0]
+FAILED: Final = "diarizer_failed"  # detail of a `DiarizerError`: not the models, this recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -80,7 +81,8 @@ class Diarizer(Protocol):
             on_progress: Told how much is done.
 
         Raises:
-            DiarizerError: a library is missing, or what it loads is not usable.
+            DiarizerError: a library is missing, what it loads is not usable, or it fails on this
+                recording (detail FAILED).
             ModelMissingError: weights are missing.
             ModelHashError: weights are not the pinned ones.
         """
@@ -95,5 +97,6 @@ def missing_library(exc: ImportError) -> DiarizerError:
     """What to say where the extra is not installed."""
     return DiarizerError(
         f"telling voices apart needs {exc.name or 'a library'}, which is not installed: install "
-        "the extra `earmark[offline]`, or give `--diarizer none`"
+        "the extra `earmark[offline]`, or give `--diarizer none`",
+        "extra_missing",
     )

@@ -13,7 +13,7 @@ from offline.audit import Auditor, Outcome, Progress
 from offline.claims import Claims
 from offline.errors import AuditBusyError, AuditPoisonedError
 from offline.find import CallRef, Finder
-from speech.errors import SpeechError
+from speech.errors import SpeechError, SpoolError
 
 log = logging.getLogger(__name__)
 
@@ -176,8 +176,9 @@ def audit_task(
                 "a call could not be audited",
                 extra={"room_sid": task.ref.room_sid, "error": type(exc).__name__},
             )
-        # Models that are missing are missing for every call.
-        return Failed(task=task, error=call_error(exc), is_fatal=isinstance(exc, SpeechError))
+        # Models that are missing are missing for every call; room may be there for the next one.
+        is_fatal = isinstance(exc, SpeechError) and not isinstance(exc, SpoolError)
+        return Failed(task=task, error=call_error(exc), is_fatal=is_fatal)
     finally:
         place.claims.patience_s = patience_s
     return Audited(task=task, outcome=outcome if keeps_words else replace(outcome, utterances=()))

@@ -17,6 +17,7 @@ from offline.stages.stage import OnProgress, Stage
 from offline.stages.take import Take
 from offline.waveform import levels_of, step_samples
 from speech.audio import SAMPLE_RATE_HZ
+from speech.spool import blocks
 
 _DECODED = TypeAdapter(Decoded)
 # Channels of one room, however it is mixed, go up and down together. Below this correlation they
@@ -71,7 +72,13 @@ def are_apart(samples: NDArray[np.float32]) -> bool:
     if len(samples) == 1 or n_windows < 2:
         return False
     whole = samples[:, : n_windows * _ENVELOPE_SAMPLES]
-    loudness = np.abs(whole).reshape(len(samples), n_windows, -1).mean(axis=2)
+    loudness = np.concatenate(
+        [
+            np.abs(block).reshape(len(samples), -1, _ENVELOPE_SAMPLES).mean(axis=2)
+            for block in blocks(whole)
+        ],
+        axis=1,
+    )
     if (loudness.std(axis=1) == 0).any():
         return True  # a channel with nothing in it: the other one has it all
     likeness = np.corrcoef(loudness)

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from offline.diarization.turns import Diarizer, VoiceBounds, VoiceTurn
+from offline.diarization.turns import FAILED, Diarizer, VoiceBounds, VoiceTurn
+from offline.errors import DiarizerError
+from offline.lack import NOT_TOLD_APART, Lack, LackError, lack_of
 from offline.lanes import Lane, lane_samples
 from offline.stages.records import Diarized, Turn
 from offline.stages.stage import OnProgress, Stage
 from offline.stages.take import Take
+from speech.errors import SpeechError
 
 _DIARIZED = TypeAdapter(Diarized)
 
@@ -38,6 +41,7 @@ class DiarizeStage(Stage[MixTake, Diarized]):
     def __init__(self, diarizer: Diarizer) -> None:
         self._diarizer = diarizer
         self._settings = dict(diarizer.describe())
+        self._lack: Lack | None = None
 
     @property
     def made(self) -> TypeAdapter[Diarized]:
@@ -61,11 +65,21 @@ class DiarizeStage(Stage[MixTake, Diarized]):
         """Diarize the lane.
 
         Raises:
-            DiarizerError: a library is missing.
-            SpeechError: models are missing.
+            LackError: models, or what runs them, are missing.
+            DiarizerError: the diarizer fails on this recording.
+            AudioError: the recording cannot be decoded.
         """
+        if self._lack is not None:
+            raise LackError(self._lack)
         samples = lane_samples(given.lane, given.take.audio().samples)
-        found = self._diarizer.diarize(samples, given.bounds, on_progress)
+        try:
+            found = self._diarizer.diarize(samples, given.bounds, on_progress)
+        except (DiarizerError, SpeechError) as exc:
+            if isinstance(exc, DiarizerError) and exc.detail == FAILED:
+                raise
+            # To search for them takes long, and what is missing is missing for every lane.
+            self._lack = lack_of(exc, NOT_TOLD_APART)
+            raise LackError(self._lack) from None
         return Diarized(
             engine=self._diarizer.name,
             turns=_turns(found.turns),

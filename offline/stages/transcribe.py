@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from offline.engines import Engines
+from offline.engines import Engines, Loaded
+from offline.lack import NOT_TRANSCRIBED, Lack, LackError, lack_of
 from offline.lanes import Lane, lane_samples
 from offline.stages.records import Transcribed
 from offline.stages.stage import OnProgress, Stage
 from offline.stages.take import Take
 from offline.transcript import transcribe
+from speech.errors import SpeechError
 
 _TRANSCRIBED = TypeAdapter(Transcribed)
 
@@ -38,6 +40,7 @@ class TranscribeStage(Stage[LaneTake, Transcribed]):
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
         self._settings = dict(engines.describe())
+        self._lack: Lack | None = None
 
     @property
     def made(self) -> TypeAdapter[Transcribed]:
@@ -57,11 +60,21 @@ class TranscribeStage(Stage[LaneTake, Transcribed]):
         """Transcribe the lane.
 
         Raises:
-            SpeechError: models are missing.
+            LackError: models, or what runs them, are missing.
         """
+        engines = self._loaded()
         samples = lane_samples(given.lane, given.take.audio().samples)
-        return transcribe(samples, self._engines.load(), on_progress)
+        return transcribe(samples, engines, on_progress)
 
     def is_final(self, made: Transcribed) -> bool:
         """See `Stage.is_final`. What the recogniser failed on may go well another time."""
         return not any(piece.is_failed for piece in made.pieces)
+
+    def _loaded(self) -> Loaded:
+        if self._lack is None:
+            try:
+                return self._engines.load()
+            except SpeechError as exc:
+                # To search for them takes long, and what is missing is missing for every lane.
+                self._lack = lack_of(exc, NOT_TRANSCRIBED)
+        raise LackError(self._lack) from None

@@ -17,7 +17,7 @@ from offline import report
 from offline.call import Call, LiveSide, Source
 from offline.clock import RecordingClock
 from offline.engines import Loaded
-from offline.hearing import Fault, Heard
+from offline.heard import Fault, Heard
 from offline.reconcile import Verdict
 from rules.types import Hit, HitState, Role, Severity, Span, Utterance, utterance_from_text
 from speech.audio import SAMPLE_RATE_HZ, decode

@@ -25,7 +25,6 @@ from offline.report import Headline, parse_report
 from rules.engine import Engine
 from rules.loader import load_rulebook
 from rules.types import Span, Utterance
-from speech.errors import ModelMissingError
 from storage import audits
 from storage.database import Database
 from storage.errors import StorageError
@@ -268,26 +267,6 @@ def test_a_full_store_leaves_the_audit_open(
     assert ledger is not None
     assert (ledger.status, ledger.last_error) == (audits.AuditStatus.FAILED, "StorageError")
     assert not run(database, objects, NOTICE).was_done
-
-
-class MissingModels(ScriptedEngines):
-    """No weights anywhere."""
-
-    def load(self) -> object:  # type: ignore[override]
-        raise ModelMissingError("the model is missing; `earmark models pull` gets it")
-
-
-def test_missing_models_leave_the_audit_open(
-    database: Database, objects: ObjectStore, sound: bytes
-) -> None:
-    """Without models nothing was heard: no report says anything of the call."""
-    store_call(database, objects, {"agent": sound})
-    with pytest.raises(ModelMissingError):
-        auditor(database, objects, MissingModels("")).audit(the_call(database, objects))
-    assert list(objects.list("reports/")) == []
-    ledger = status(database, objects)
-    assert ledger is not None
-    assert ledger.status is audits.AuditStatus.FAILED
 
 
 def test_an_audit_that_somebody_else_does_is_left_to_them(

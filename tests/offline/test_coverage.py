@@ -9,10 +9,11 @@ import pytest
 
 from offline.call import Call, Member
 from offline.coverage import call_faults, checked_spans
-from offline.hearing import Heard
+from offline.heard import Heard, unheard
 from rules.types import Role, Span
 from storage.egress_claims import EgressClaim
 from storage.egresses import Egress, EgressStatus
+from storage.findings import CoverageCode
 from storage.gaps import Gap, GapKind
 from tests.offline.builders import STARTED_AT, call, heard, hit, live, source
 
@@ -26,6 +27,7 @@ def gap(kind: GapKind, identity: str | None = "customer", end_s: float | None = 
 
 
 EGRESS = source(recorder="egress")
+DELETED_MIX = source(speakers=("unknown",), is_mix=True, size_bytes=None, problem="deleted_pin")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,12 @@ EGRESS = source(recorder="egress")
         ),
         pytest.param(
             call(sources=(), members=()), [], [("no_recordings", None, False)], id="empty-call"
+        ),
+        pytest.param(
+            call(sources=(DELETED_MIX,), members=(member("customer"), member("agent"))),
+            [unheard(DELETED_MIX, CoverageCode.RECORDING_MISSING, "deleted_pin")],
+            [("deleted_pin", "unknown", False)],
+            id="everybody-was-in-a-mix-that-was-deleted",
         ),
         pytest.param(
             call(live=live(gaps=(gap(GapKind.OVERLOAD),))),
