@@ -18,7 +18,7 @@ from rich.console import Console as Screen
 from earmark.errors import BadInputError, ServiceMissingError
 from earmark.logs import setup_logging
 from earmark.settings import Settings, load_settings
-from earmark.wiring import open_store, rule_paths
+from earmark.wiring import open_store, rule_source
 
 if TYPE_CHECKING:
     from console.state import ConsoleOptions
@@ -185,7 +185,7 @@ def _run(
                 database=database,
                 objects=open_store(settings),
                 options=options,
-                rule_paths=rule_paths((), settings),
+                rule_paths=rule_source((), settings).paths,
             )
         )
         screen.print(f"Console: {options.url}/")
