@@ -75,8 +75,11 @@ def command(server: Path | None, data_dir: Path) -> None:
     else:
         code = _call_and_audit(binary, folder, console)
     console.print(
-        f"Done in {time.monotonic() - started_s:.0f} s. Open the report in a browser.", style="bold"
+        f"Done in {time.monotonic() - started_s:.0f} s. Open the report in a browser, or review the "
+        "call in the console:",
+        style="bold",
     )
+    console.print(f"  EARMARK_DATA_DIR={shlex.quote(str(folder))} earmark console", soft_wrap=True)
     sys.exit(code)
 
 
