@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -75,8 +76,8 @@ def command(server: Path | None, data_dir: Path) -> None:
     else:
         code = _call_and_audit(binary, folder, console)
     console.print(
-        f"Done in {time.monotonic() - started_s:.0f} s. Open the report in a browser, or review the "
-        "call in the console:",
+        f"Done in {time.monotonic() - started_s:.0f} s. Open the report in a browser, or review "
+        "the call in the console:",
         style="bold",
     )
     console.print(f"  EARMARK_DATA_DIR={shlex.quote(str(folder))} earmark console", soft_wrap=True)
