@@ -21,6 +21,7 @@ from earmark.keeping_settings import lock_rules, retention_policy
 from earmark.look import Look, State
 from earmark.settings import Recorder, Settings
 from earmark.shown import shown_address
+from earmark.trail_look import look_at_trail
 from earmark.wiring import egress_options, livekit_access, rule_source, rules_in_force
 from rules.rulebook import RuleStatus
 
@@ -56,6 +57,7 @@ def examine(settings: Settings) -> Mapping[str, Look]:
         "retention": _retention,
         "evidence bundles": _bundles,
         "database": _database,
+        "audit trail": look_at_trail,
         "executor": look_at_executor,
         "nightly audit": look_at_nights,
         "rules": _rules,
