@@ -7,7 +7,19 @@ from typing import Protocol
 from fastapi import APIRouter
 
 from console.navigation import Place
-from console.pages import home, sessions, sign_in
+from console.pages import (
+    adjudication,
+    agreement,
+    assigning,
+    home,
+    judging,
+    queue,
+    review_export,
+    samples,
+    sessions,
+    sign_in,
+    work,
+)
 
 
 class Page(Protocol):
@@ -17,4 +29,16 @@ class Page(Protocol):
     PLACE: Place | None
 
 
-PAGES: tuple[Page, ...] = (home, sign_in, sessions)
+PAGES: tuple[Page, ...] = (
+    home,
+    sign_in,
+    work,
+    queue,
+    judging,
+    assigning,
+    adjudication,
+    samples,
+    agreement,
+    review_export,
+    sessions,
+)
