@@ -2,120 +2,33 @@
 
 A page is put together from the first rows of several walks, one for each status and severity that
 is asked for: each walks an index in the order of the page and stops at its length, so that a page
-deep inside costs what the first one does. See `storage.queue_summary` for where the rows come from.
+deep inside costs what the first one does. `storage.queue_walks` has the statements, and
+`storage.queue_summary` tells where the rows come from.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    FromClause,
-    Select,
-    and_,
-    func,
-    literal,
-    select,
-    text,
-    tuple_,
-    union_all,
-)
+from sqlalchemy import Connection, and_, select, text
 
 from rules.types import Severity
-from storage.columns import UtcDateTime
 from storage.errors import ReviewError
+from storage.queue_filter import Cursor, QueueFilter, Shown, Sort
 from storage.queue_summary import Flagged, Status
+from storage.queue_walks import Shape, count_statement, page_statement, time_of
 from storage.review_items import RANKS
-from storage.review_tables import (
-    ASSIGNMENTS,
-    QUEUE,
-    QUEUE_REVIEWERS,
-    QUEUE_RULES,
-    REVIEW_CLAIMS,
-)
+from storage.review_tables import ASSIGNMENTS, QUEUE, QUEUE_REVIEWERS, REVIEW_CLAIMS
 from storage.tables import CALLS
 
 PAGE_CALLS = 50
 COUNT_LIMIT = 1000
 _MAX_PAGE_CALLS = 500
 _SEVERITIES: Mapping[int, Severity] = MappingProxyType({rank: s for s, rank in RANKS.items()})
-
-
-class Shown(StrEnum):
-    """What the queue shows by status: as stored, and who is at it now."""
-
-    OPEN = Status.OPEN.value
-    CLAIMED = "claimed"  # somebody is at it; it is none of the others meanwhile
-    REVIEWED = Status.REVIEWED.value
-    ESCALATED = Status.ESCALATED.value
-    ADJUDICATION = Status.ADJUDICATION.value
-
-
-class Sort(StrEnum):
-    """In which order."""
-
-    SEVERITY = "severity"  # worst first, of those the one that waits longest
-    NEWEST = "newest"  # by the beginning of the call
-    WAITING = "waiting"  # longest first
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueFilter:
-    """Which calls. What is None or empty leaves none out."""
-
-    status: Shown | None = Shown.OPEN
-    rule_id: str | None = None
-    min_severity: Severity | None = None  # of the call's worst flag
-    since: datetime | None = None  # UTC; by the beginning of the call
-    until: datetime | None = None  # UTC, excluded
-    flagged: Flagged | None = None  # whom a flag is about; with a rule, a flag of that rule
-    disagrees: bool | None = None  # live side and audit; with a rule, about that rule
-    assignee: str | None = None
-    is_assigned: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor:
-    """Behind which row a page begins."""
-
-    severity_rank: int
-    at: datetime  # UTC; what the order goes by
-    room_sid: str
-
-    def to_text(self) -> str:
-        """For an address; ids and times only."""
-        parts = [self.severity_rank, self.at.isoformat(), self.room_sid]
-        return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
-
-    @classmethod
-    def from_text(cls, text: str) -> Cursor:
-        """What `to_text` wrote.
-
-        Raises:
-            ReviewError: it is something else.
-        """
-        try:
-            padded = text.encode() + b"=" * (-len(text) % 4)
-            rank, at, room_sid = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-            if type(rank) is not int or not isinstance(room_sid, str):
-                raise ValueError
-            return cls(
-                severity_rank=rank,
-                at=datetime.fromisoformat(at).astimezone(UTC),
-                room_sid=room_sid,
-            )
-        except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError):
-            raise ReviewError("the page's place in the queue cannot be read; start anew") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,37 +111,29 @@ class Queue:
         """
         if not 1 <= n_calls <= _MAX_PAGE_CALLS:
             raise ReviewError(f"a page of the queue holds 1 to {_MAX_PAGE_CALLS} calls")
-        walks = [
-            walk.order_by(*_order(walk, sort)).limit(n_calls + 1)
-            for walk in self._walks(which, sort, after)
-        ]
-        if not walks:
+        shape = Shape.of(which, sort, after)
+        statement = page_statement(shape, n_calls + 1)
+        if statement is None:
             return QueuePage(calls=(), next=None)
-        merged = union_all(*(select(walk.subquery()) for walk in walks)).subquery()
-        rows = self._connection.execute(
-            select(merged).order_by(*_order(merged, sort)).limit(n_calls + 1)
-        ).all()
+        rows = self._connection.execute(statement, self._values(which, after)).all()
         shown = rows[:n_calls]
         following = None
         if len(rows) > n_calls:
             last = shown[-1]
             following = Cursor(
                 severity_rank=last.severity_rank,
-                at=getattr(last, _time(sort)),
+                at=getattr(last, time_of(sort)),
                 room_sid=last.room_sid,
             )
         return QueuePage(calls=self.calls([row.room_sid for row in shown]), next=following)
 
     def count(self, which: QueueFilter, *, limit: int = COUNT_LIMIT) -> Count:
         """How many calls, counted up to a limit."""
-        walks = [
-            select(walk.limit(limit + 1).subquery().c.room_sid)
-            for walk in self._walks(which, Sort.NEWEST, None)
-        ]
-        if not walks:
-            return Count(n_calls=0, is_exact=True)
-        some = select(union_all(*walks).subquery()).limit(limit + 1).subquery()
-        n_calls = self._connection.execute(select(func.count()).select_from(some)).scalar_one()
+        statement = count_statement(Shape.of(which, Sort.NEWEST, None), limit + 1)
+        n_calls = 0
+        if statement is not None:
+            values = self._values(which, None)
+            n_calls = self._connection.execute(statement, values).scalar_one()
         return Count(n_calls=min(n_calls, limit), is_exact=n_calls <= limit)
 
     def calls(self, room_sids: list[str]) -> tuple[QueuedCall, ...]:
@@ -283,93 +188,19 @@ class Queue:
         )
         return tuple(rows.scalars())
 
-    def _walks(self, which: QueueFilter, sort: Sort, after: Cursor | None) -> Iterable[Select[Any]]:
-        table = QUEUE if which.rule_id is None else QUEUE_RULES
-        lowest = RANKS[which.min_severity] if which.min_severity else 1
-        base = (
-            select(table.c.room_sid, table.c.severity_rank, table.c.began_at, table.c.waiting_since)
-            .select_from(self._source(table, which))
-            .where(*self._conditions(table, which))
-        )
-        for status in _stored(which.status):
-            for rank in sorted(_SEVERITIES, reverse=True):
-                where = [table.c.status == status.value, table.c.severity_rank == rank]
-                if rank < lowest:
-                    break
-                if after is not None:
-                    if sort is Sort.SEVERITY and rank > after.severity_rank:
-                        continue
-                    if sort is not Sort.SEVERITY or rank == after.severity_rank:
-                        where.append(_behind(table, sort, after))
-                if status is Status.OPEN and which.status is Shown.OPEN:
-                    where.append(table.c.room_sid.not_in(self._judged(table)))
-                yield base.where(*where)
-
-    def _source(self, table: FromClause, which: QueueFilter) -> FromClause:
-        source = table
-        if which.status is Shown.CLAIMED:
-            source = source.join(REVIEW_CLAIMS, REVIEW_CLAIMS.c.room_sid == table.c.room_sid)
-        if which.assignee is not None:
-            source = source.join(ASSIGNMENTS, ASSIGNMENTS.c.room_sid == table.c.room_sid)
-        return source
-
-    def _conditions(self, table: FromClause, which: QueueFilter) -> Iterable[ColumnElement[bool]]:
-        if which.rule_id is not None:
-            yield table.c.rule_id == which.rule_id
-        if which.status is Shown.CLAIMED:
-            yield REVIEW_CLAIMS.c.lease_until > self._now
-        elif which.status is not None:
-            at_work = select(REVIEW_CLAIMS.c.room_sid).where(
-                REVIEW_CLAIMS.c.lease_until > self._now
-            )
-            yield table.c.room_sid.not_in(at_work)
-        if which.since is not None:
-            yield table.c.began_at >= which.since
-        if which.until is not None:
-            yield table.c.began_at < which.until
-        if which.flagged is not None:
-            yield table.c.roles.bitwise_and(which.flagged.bit) != 0
-        if which.disagrees is not None:
-            yield table.c.disagrees.is_(which.disagrees)
-        if which.assignee is not None:
-            yield ASSIGNMENTS.c.assignee == which.assignee
-        elif which.is_assigned is not None:
-            assigned = table.c.room_sid.in_(select(ASSIGNMENTS.c.room_sid))
-            yield assigned if which.is_assigned else ~assigned
-
-    def _judged(self, table: FromClause) -> Select[Any]:
-        return (
-            select(QUEUE_REVIEWERS.c.room_sid)
-            .where(
-                QUEUE_REVIEWERS.c.room_sid == table.c.room_sid,
-                QUEUE_REVIEWERS.c.reviewer == self._viewer,
-            )
-            .correlate(table)
-        )
-
-
-def _stored(shown: Shown | None) -> tuple[Status, ...]:
-    if shown is None or shown is Shown.CLAIMED:
-        return tuple(Status)
-    return (Status(shown.value),)
-
-
-def _time(sort: Sort) -> str:
-    return "began_at" if sort is Sort.NEWEST else "waiting_since"
-
-
-def _order(table: Any, sort: Sort) -> tuple[ColumnElement[Any], ...]:
-    columns = table.selected_columns if isinstance(table, Select) else table.c
-    if sort is Sort.NEWEST:
-        return (columns.began_at.desc(), columns.room_sid.desc())
-    keys = (columns.waiting_since.asc(), columns.room_sid.asc())
-    return (columns.severity_rank.desc(), *keys) if sort is Sort.SEVERITY else keys
-
-
-def _behind(table: FromClause, sort: Sort, after: Cursor) -> ColumnElement[bool]:
-    keys = tuple_(table.c[_time(sort)], table.c.room_sid)
-    place = tuple_(literal(after.at, UtcDateTime()), literal(after.room_sid))
-    return keys < place if sort is Sort.NEWEST else keys > place
+    def _values(self, which: QueueFilter, after: Cursor | None) -> dict[str, object]:
+        return {
+            "now": self._now,
+            "viewer": self._viewer,
+            "rule_id": which.rule_id,
+            "since": which.since,
+            "until": which.until,
+            "flagged": which.flagged.bit if which.flagged else None,
+            "disagrees": which.disagrees,
+            "assignee": which.assignee,
+            "after_at": after.at if after else None,
+            "after_sid": after.room_sid if after else None,
+        }
 
 
 def _call(row: Any) -> QueuedCall:

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
 
 from storage.errors import ClaimError
-from storage.queue import Queue, QueueFilter, Shown, Sort
+from storage.queue import Queue
+from storage.queue_filter import QueueFilter, Shown, Sort
 from storage.queue_summary import Status
 from storage.review_tables import QUEUE, QUEUE_REVIEWERS, REVIEW_CLAIMS
 from storage.upsert import insert_if_new

@@ -7,7 +7,21 @@ from typing import Protocol
 from fastapi import APIRouter
 
 from console.navigation import Place
-from console.pages import call, call_sound, home, sessions, sign_in
+from console.pages import (
+    adjudication,
+    agreement,
+    assigning,
+    call,
+    call_sound,
+    home,
+    judging,
+    queue,
+    review_export,
+    samples,
+    sessions,
+    sign_in,
+    work,
+)
 
 
 class Page(Protocol):
@@ -17,4 +31,19 @@ class Page(Protocol):
     PLACE: Place | None
 
 
-PAGES: tuple[Page, ...] = (home, sign_in, call, call_sound, sessions)
+# Pages of one call come last: `/calls/{room_sid}` would take in their neighbours' addresses.
+PAGES: tuple[Page, ...] = (
+    adjudication,
+    agreement,
+    assigning,
+    home,
+    judging,
+    queue,
+    review_export,
+    samples,
+    sessions,
+    sign_in,
+    work,
+    call,
+    call_sound,
+)

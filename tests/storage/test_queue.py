@@ -14,7 +14,8 @@ from rules.types import Severity
 from storage.assignments import assign
 from storage.database import Database
 from storage.errors import ReviewError
-from storage.queue import Count, Cursor, Queue, QueuedCall, QueueFilter, Shown, Sort
+from storage.queue import Count, Queue, QueuedCall
+from storage.queue_filter import Cursor, QueueFilter, Shown, Sort
 from storage.queue_summary import Flagged, Status
 from storage.review_claims import claim_call
 from storage.review_items import RANKS

@@ -153,7 +153,7 @@ def test_verdicts_move_a_call(database: Database) -> None:
     assert shown(database).status is Status.OPEN
     judge(database, "h2", FALSE_ALARM)
     assert shown(database).status is Status.REVIEWED
-    judge(database, "h2", ESCALATED)
+    judge(database, "h2", ESCALATED, now=NOW + HOUR)
     assert shown(database).status is Status.ESCALATED
 
 

@@ -9,7 +9,8 @@ import pytest
 from rules.backtest import Decision
 from storage.database import Database
 from storage.errors import ClaimError, ReviewError, ReviewMissingError
-from storage.queue import Queue, QueueFilter, Shown
+from storage.queue import Queue
+from storage.queue_filter import QueueFilter, Shown
 from storage.queue_summary import Status
 from storage.review_claims import claim_call, claim_next, claim_of
 from storage.reviewing import Subject, adjudicate, give_verdict, seen_by
