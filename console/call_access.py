@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from console.access import Permission, Person
 from console.calls import CallView, load_call
+from console.digests import Digests
 from console.errors import NotThereError
 from console.guard import session_token
 from console.outlines import Outlines
@@ -51,6 +52,15 @@ def outlines_of(request: Request) -> Outlines:
     if getattr(state, "outlines", None) is None:
         state.outlines = Outlines(console_of(request).objects)
     found: Outlines = state.outlines
+    return found
+
+
+def digests_of(request: Request) -> Digests:
+    """Hashes that this console took."""
+    state = request.app.state
+    if getattr(state, "digests", None) is None:
+        state.digests = Digests(console_of(request).objects)
+    found: Digests = state.digests
     return found
 
 

@@ -47,6 +47,7 @@ class Sound:
         why: Why so, in a sentence.
         masked: What is sent where it is masked; None where nothing is.
         original: What is sent unmasked; None where it is gone.
+        sha256: Of the bytes that the audit heard; a recording is sent masked only if it has them.
         n_covered: Places that are covered in the copy.
     """
 
@@ -58,6 +59,7 @@ class Sound:
     why: str
     masked: ObjectInfo | None
     original: ObjectInfo | None
+    sha256: str | None = None
     n_covered: int | None = None
     note: str | None = None  # what a person should know, such as that it will be deleted
 
@@ -126,6 +128,7 @@ def _sound(
         why=why,
         masked=masked,
         original=original,
+        sha256=told.sha256 if told is not None else None,
         n_covered=told.redacted.n_covered if told and told.redacted else None,
         note=_note(key, original, told, sources),
     )
@@ -146,17 +149,14 @@ def _masked(
             return copy, Hearing.COPY, "The redacted copy: personal data is covered in it."
     if original is None:
         return None, Hearing.GONE, "There is no sound of this any more."
-    why = why_closed(sources.report, told, row, original)
+    why = why_closed(sources.report, told, row)
     if why is not None:
         return None, Hearing.CLOSED, why
     return original, Hearing.WHOLE, "The audit heard all of it, and found nothing to cover."
 
 
 def why_closed(
-    report: Report | None,
-    told: RecordingInfo | None,
-    row: Recording | None,
-    original: ObjectInfo,
+    report: Report | None, told: RecordingInfo | None, row: Recording | None
 ) -> str | None:
     """Why a recording without a redacted copy may not be heard masked; None = it may be."""
     if report is None:
@@ -176,8 +176,6 @@ def why_closed(
     promised = row.sha256 if row is not None else None
     if told.sha256 is None or (promised is not None and promised != told.sha256):
         return "It is not the recording that the audit heard."
-    if original.modified_at > report.made_at:
-        return "It was written after the audit heard it."
     return None
 
 

@@ -136,7 +136,9 @@ def load_call(
     if rows.audit is not None:
         state = ReportState.GONE
         if rows.audit.report_key is not None:
-            state, report = read_report(objects, rows.audit.report_key, room_sid)
+            # The ledger names the page for people; its facts lie beside it.
+            key = f"{rows.audit.report_key.removesuffix('html')}json"
+            state, report = read_report(objects, key, room_sid)
     names = names_of(report, rows.findings, rows.recordings)
     for each in rows.participants:
         names.of(each.identity)

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from console.access import Permission, Person
-from console.call_access import call_of, grants_of, outlines_of
-from console.call_sound import Sound, content_type_of, seconds_of, sound_for
+from console.call_access import call_of, digests_of, grants_of, outlines_of
+from console.call_sound import Hearing, Sound, content_type_of, seconds_of, sound_for
 from console.calls import CallView
 from console.errors import ConflictError, NotAllowedError, NotThereError
 from console.guard import GuardedRoute, needs
@@ -23,6 +23,8 @@ from storage.trail import TrailAction
 
 router = APIRouter(route_class=GuardedRoute)
 PLACE: Place | None = None
+
+_REPLACED = "This recording was replaced just now. Load the page again."
 
 
 @router.get("/calls/{room_sid}/lanes/{number}")
@@ -58,9 +60,8 @@ def play(
 ) -> Response:
     """Masked sound, or the range of it that the browser asks for."""
     view, sound = _sound(request, room_sid, sound_id)
-    if sound.masked is None:
-        raise NotAllowedError(f"This cannot be heard masked. {sound.why}")
-    return _sent(request, view, sound, sound.masked, action=TrailAction.PLAY, masked=True)
+    info = _masked(request, sound)
+    return _sent(request, view, sound, info, action=TrailAction.PLAY, masked=True)
 
 
 @router.get("/calls/{room_sid}/sound/{sound_id}/clear", openapi_extra={"shows": "audio"})
@@ -79,9 +80,8 @@ def download(
 ) -> Response:
     """Masked sound as a file."""
     view, sound = _sound(request, room_sid, sound_id)
-    if sound.masked is None:
-        raise NotAllowedError(f"This cannot be heard masked. {sound.why}")
-    return _sent(request, view, sound, sound.masked, action=TrailAction.DOWNLOAD, masked=True)
+    info = _masked(request, sound)
+    return _sent(request, view, sound, info, action=TrailAction.DOWNLOAD, masked=True)
 
 
 @router.get(
@@ -104,6 +104,25 @@ def _sound(request: Request, room_sid: str, sound_id: str) -> tuple[CallView, So
     if sound is None or not sound.is_there:
         raise NotThereError("There is no such sound of this call.")
     return view, sound
+
+
+def _masked(request: Request, sound: Sound) -> ObjectInfo:
+    """What may be sent to everybody with the page.
+
+    A recording without a copy is sent as the audit heard it, byte for byte, or not at all.
+    """
+    if sound.masked is None:
+        raise NotAllowedError(f"This cannot be heard masked. {sound.why}")
+    if sound.hearing is Hearing.WHOLE:
+        try:
+            digest = digests_of(request).of(sound.masked)
+        except (ObjectMissingError, ObjectChangedError):
+            raise ConflictError(_REPLACED) from None
+        if digest != sound.sha256:
+            raise NotAllowedError(
+                "This cannot be heard masked. It is not the recording that the audit heard."
+            )
+    return sound.masked
 
 
 def _original(request: Request, person: Person, view: CallView, sound: Sound) -> ObjectInfo:
@@ -143,7 +162,7 @@ def _sent(
             file_name=file_name,
         )
     except (ObjectMissingError, ObjectChangedError):
-        raise ConflictError("This recording was replaced just now. Load the page again.") from None
+        raise ConflictError(_REPLACED) from None
     note_shown(
         request,
         action,

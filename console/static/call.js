@@ -148,8 +148,27 @@ const flags = Array.from(document.querySelectorAll("[data-flag]"));
 const markers = new Map(
   Array.from(document.querySelectorAll("[data-marker]"), (marker) => [marker.dataset.marker, marker]),
 );
+// Markers stand where their flag begins, or as near to that as they find room.
+const MARKER_PX = 28;
+const placeMarkers = () => {
+  for (const lane of wide.querySelectorAll(".lane")) {
+    const own = Array.from(lane.querySelectorAll("[data-marker]"));
+    const places = [];
+    for (const marker of own) {
+      const x = share(Number(marker.dataset.start)) * lane.clientWidth;
+      places.push(Math.max(x, MARKER_PX / 2, places.length ? places.at(-1) + MARKER_PX : 0));
+    }
+    let most = lane.clientWidth - MARKER_PX / 2;
+    for (let at = places.length - 1; at >= 0; at -= 1) {
+      places[at] = Math.max(MARKER_PX / 2, Math.min(places[at], most));
+      most = places[at] - MARKER_PX;
+    }
+    own.forEach((marker, at) => { marker.style.left = `${places[at]}px`; });
+  }
+};
+new ResizeObserver(placeMarkers).observe(wide);
+
 for (const marker of markers.values()) {
-  marker.style.left = `${share(Number(marker.dataset.start)) * 100}%`;
   marker.addEventListener("click", () => choose(flagBy(marker.dataset.marker), { seeks: true, scrolls: true }));
 }
 const flagBy = (number) => flags.find((flag) => flag.dataset.flag === number);
@@ -218,7 +237,10 @@ const decide = async (form, button) => {
     tag.textContent = words;
     form.closest("[data-flag]").querySelector("[data-decided]").replaceChildren(tag);
     form.elements.form_id.value = crypto.randomUUID().replaceAll("-", "");
-    notice(`Flag ${form.closest("[data-flag]").dataset.flag}: ${words}.`, "good");
+    const isDone = answer.headers.get("x-earmark-call-done") === "yes";
+    const said = `Flag ${form.closest("[data-flag]").dataset.flag}: ${words}.`;
+    notice(isDone ? `${said} Everything on this call is decided; n leads to the next one.` : said, "good");
+    if (window.htmx && byId("claim")) window.htmx.trigger("#claim", "decided");
   } catch {
     notice("The console cannot be reached. Nothing was changed.");
   } finally {

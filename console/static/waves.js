@@ -1,6 +1,6 @@
 // Draws the lanes: levels from the server, by wavesurfer.js, all on the clock of the call.
 
-const HEIGHT = 64;
+const HEIGHT = 44;
 
 const colours = () => {
   const style = getComputedStyle(document.documentElement);

@@ -1,0 +1,176 @@
+"""The page of a call in a real browser: open, play, jump, read, decide, unmask."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from console.access import Role
+from tests.console.conftest import NARROW, Site, accessibility_faults, keep_shot, sticks_out
+from tests.console.rich_fixtures import rich, rich_template  # noqa: F401 - fixtures
+from tests.console.test_call_routes import trail_rows
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("rich")]
+
+
+def opened(site: Site, room_sid: str, *roles: Role, **how: object) -> Page:
+    """The page of a call, drawn."""
+    page = site.page(*(roles or (Role.LEAD,)), **how)  # type: ignore[arg-type]
+    page.goto(f"/calls/{room_sid}")
+    expect(page.locator("#call")).to_have_attribute("data-ready", "true")
+    return page
+
+
+@pytest.mark.parametrize(
+    ("room_sid", "n_drawn"),
+    [("RM_audited", 2), ("RM_live", 2), ("RM_deleted", 1), ("RM_clean", 2), ("RM_hostile", 1)],
+)
+@pytest.mark.parametrize("look", ["laptop", "narrow", "dark"])
+def test_every_kind_of_call_is_drawn(site: Site, room_sid: str, n_drawn: int, look: str) -> None:
+    """Lanes are drawn, nothing sticks out, and axe finds nothing."""
+    how = {"laptop": {}, "narrow": {"size": NARROW}, "dark": {"dark": True}}[look]
+    page = opened(site, room_sid, **how)
+    expect(page.locator("[data-drawn]")).to_have_count(n_drawn)
+    keep_shot(page, f"call-{room_sid}-{look}")
+    assert accessibility_faults(page) == []
+    assert not sticks_out(page)
+
+
+def chosen(page: Page) -> str | None:
+    """The number of the flag that is open, on its marker."""
+    return page.locator("[data-marker][aria-current]").get_attribute("data-marker")
+
+
+def test_playing_and_jumping(site: Site) -> None:
+    """The space bar plays, the transcript follows and leads, arrows jump, and speed changes."""
+    page = opened(site, "RM_audited")
+    time = page.locator("#time")
+    expect(time).to_have_text("0:00")
+    page.keyboard.press(" ")
+    expect(page.locator("#play")).to_contain_text("Pause")
+    expect(time).to_have_text(re.compile("0:0[2-9]"))
+    first = page.locator("#lines > li").nth(0)
+    expect(first).to_have_attribute("aria-current", "true")
+    page.keyboard.press(" ")
+    expect(page.locator("#play")).to_contain_text("Play")
+    page.get_by_text("Of course. Our savings plan").click()
+    expect(time).to_have_text("0:13")
+    expect(page.locator("#lines > li").nth(2)).to_have_attribute("aria-current", "true")
+    page.keyboard.press("ArrowRight")
+    expect(time).to_have_text("0:18")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    expect(time).to_have_text("0:08")
+    page.keyboard.press(">")
+    page.keyboard.press(">")
+    expect(page.locator("#rate")).to_have_value("1.5")
+    # From where one jumped to, the sound goes on: both voices, at the place of the call.
+    page.locator("[data-seek='29.808']").first.click()
+    page.keyboard.press(" ")
+    expect(time).to_have_text(re.compile("0:3[1-9]"))
+    page.keyboard.press(" ")
+    rows = [row for row in trail_rows(site.console) if row[0] == "play"]
+    assert {row[1] for row in rows} == {"RM_audited"}
+    assert all(row[2]["masked"] for row in rows)
+    # Nothing was fetched before somebody played.
+    assert [row[0] for row in trail_rows(site.console)][0] == "view"
+    keep_shot(page, "call-playing")
+
+
+def test_markers_and_flags(site: Site) -> None:
+    """J and k walk through the flags; a click on a marker opens its flag and goes there."""
+    page = opened(site, "RM_audited")
+    assert chosen(page) == "1"
+    page.keyboard.press("j")
+    assert chosen(page) == "2"
+    expect(page.locator("#time")).to_have_text("0:07")
+    page.keyboard.press("k")
+    assert chosen(page) == "1"
+    page.locator("[data-marker='6']").click()
+    assert chosen(page) == "6"
+    expect(page.locator("#flag-6")).to_have_attribute("open", "")
+    expect(page.locator("#flag-1")).not_to_have_attribute("open", "")
+    expect(page.locator("mark.chosen")).to_have_count(1)
+    page.get_by_role("link", name="Flag 3").click()
+    assert chosen(page) == "3"
+    page.locator("#flag-3 .why > summary").click()
+    expect(page.locator("#flag-3")).to_contain_text("conduct.promissory-claim")
+    page.locator("#flag-3 .why details > summary").click()
+    assert accessibility_faults(page) == []
+    keep_shot(page, "call-why")
+    boxes = [m.bounding_box() for m in page.locator("[data-lane='0'] [data-marker]").all()]
+    lefts = [box["x"] for box in boxes if box is not None]
+    assert all(b - a >= 24 for a, b in zip(lefts, lefts[1:], strict=False))
+
+
+def test_pointing_into_a_lane(site: Site) -> None:
+    """A click into a lane goes to that place of the call, zoomed as well."""
+    page = opened(site, "RM_audited")
+    lane = page.locator("[data-lane='1']")
+    box = lane.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] - 8)
+    expect(page.locator("#time")).to_have_text("0:26")
+    page.locator("#zoom").select_option("4")
+    wide = page.locator("#wide").bounding_box()
+    strips = page.locator("#strips").bounding_box()
+    assert wide is not None
+    assert strips is not None
+    assert wide["width"] == pytest.approx(4 * strips["width"], rel=0.02)
+    page.mouse.click(strips["x"] + strips["width"] / 2, strips["y"] + 60)
+    expect(page.locator("#time")).to_have_text(re.compile("0:2[67]"))
+    keep_shot(page, "call-zoomed")
+
+
+def test_unmasking(site: Site) -> None:
+    """U asks for a reason; then words and sound are in the clear, and the page says so loudly."""
+    page = opened(site, "RM_audited")
+    assert "four, five, three" not in page.content()
+    page.keyboard.press("u")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert accessibility_faults(page) == []
+    keep_shot(page, "call-unmask-dialog")
+    page.get_by_label("Sound").check()
+    page.get_by_label("Reason").fill("Complaint 4711: was the number read out?")
+    page.get_by_role("button", name="Unmask", exact=True).click()
+    expect(page.get_by_text("Unmasked until")).to_be_visible()
+    expect(page.locator("#lines")).to_contain_text("four, five, three")
+    page.keyboard.press(" ")
+    expect(page.locator("#time")).to_have_text(re.compile("0:0[1-9]"))
+    page.keyboard.press(" ")
+    assert accessibility_faults(page) == []
+    keep_shot(page, "call-unmasked")
+    actions = [(action, detail.get("masked")) for action, _, detail in trail_rows(site.console)]
+    assert actions[:4] == [
+        ("view", True),
+        ("unmask_text", None),
+        ("unmask_audio", None),
+        ("view", False),
+    ]
+    assert ("play", False) in actions
+    assert ("play", True) not in actions
+    page.get_by_role("button", name="Cover again").click()
+    expect(page.locator("#lines")).not_to_contain_text("four, five, three")
+
+
+def test_closed_sound(site: Site) -> None:
+    """A call that nobody checked can be read and walked through, and not heard."""
+    page = opened(site, "RM_live", Role.REVIEWER)
+    expect(page.locator("#play")).to_be_disabled()
+    expect(page.get_by_text("Somebody who may unmask can hear it")).to_be_visible()
+    page.keyboard.press(" ")
+    expect(page.locator("#notices")).to_contain_text("no sound")
+    page.keyboard.press("j")
+    expect(page.locator("#time")).to_have_text("0:09")
+    page.keyboard.press("u")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_keys_are_listed(site: Site) -> None:
+    """The question mark shows what the keys do."""
+    page = opened(site, "RM_audited")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("confirmed, false alarm, escalated")
+    keep_shot(page, "call-keys")
