@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -66,6 +67,10 @@ class Console:
     objects: KeepingStore
     options: ConsoleOptions
     now: Callable[[], datetime] = field(default=utc_now)
+    models_dir: Path | None = None  # for rules that compare sentences; None = they are not run
+    rule_files: tuple[
+        Path, ...
+    ] = ()  # what the first published rules are taken from; () = the book
 
 
 def console_of(request: Request) -> Console:

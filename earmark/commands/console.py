@@ -180,7 +180,15 @@ def _run(
     screen = Screen(stderr=True)
     database = open_database(settings.resolved_database_url)
     try:
-        app = create_app(Console(database=database, objects=open_store(settings), options=options))
+        app = create_app(
+            Console(
+                database=database,
+                objects=open_store(settings),
+                options=options,
+                models_dir=settings.models_dir,
+                rule_files=settings.rules if isinstance(settings.rules, tuple) else (),
+            )
+        )
         screen.print(f"Console: {options.url}/")
         if options.links:
             address = _make_link(database, options, name=name, roles=roles)
