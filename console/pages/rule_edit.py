@@ -133,7 +133,12 @@ def check(
     book = _onto(draft, files)
     found = rule_desk.check(console_of(request), book, files)
     return _editor(
-        request, draft, files, note=note, check=found, differences=rule_desk.differences(files, book)
+        request,
+        draft,
+        files,
+        note=note,
+        check=found,
+        differences=rule_desk.differences(files, book),
     )
 
 

@@ -189,9 +189,7 @@ def _known(connection: Connection, proposal_id: str) -> Proposal:
         raise NotThereError("There is no such proposal.") from None
 
 
-def _sides(
-    connection: Connection, proposal: Proposal
-) -> tuple[BookFiles, BookFiles]:
+def _sides(connection: Connection, proposal: Proposal) -> tuple[BookFiles, BookFiles]:
     """The book that the author saw, and the book that they propose."""
     hashes = dict(published_rules.hashes_of(connection, proposal.base_version))
     before = published_rules.read_files(connection, hashes)
