@@ -14,7 +14,7 @@ from console.digests import Digests
 from console.errors import NotThereError
 from console.guard import session_token
 from console.outlines import Outlines
-from console.rule_texts import RuleTexts, rule_texts
+from console.rule_texts import RuleTexts, published_texts, rule_texts
 from console.state import console_of
 from storage.console_sessions import hash_of
 from storage.unmaskings import Unmasked, granted_until
@@ -43,7 +43,10 @@ def session_hash(request: Request) -> str:
 
 def rules_of(request: Request) -> RuleTexts:
     """The rules in force, in words."""
-    return rule_texts(console_of(request).rule_paths)
+    console = console_of(request)
+    if console.rules_are_published:
+        return published_texts(console.database)
+    return rule_texts(console.rule_files)
 
 
 def outlines_of(request: Request) -> Outlines:

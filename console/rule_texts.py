@@ -16,6 +16,8 @@ from rules.explain import described
 from rules.loader import load_rulebook
 from rules.rulebook import Rule, Rulebook
 from rules.types import Severity
+from storage.database import Database
+from storage.published_rules import in_force, load_in_force
 
 _MAX_LINES = 120
 
@@ -99,6 +101,22 @@ def rule_texts(paths: Sequence[Path]) -> RuleTexts:
         RuleLoadError: they cannot be loaded.
     """
     return _loaded(tuple(paths), _changed_at(paths))
+
+
+def published_texts(database: Database) -> RuleTexts:
+    """The published rules in force, read anew when another version is.
+
+    Raises:
+        StorageError: the database cannot be reached, or nothing is published.
+    """
+    with database.begin(read_only=True) as connection:
+        number = in_force(connection).number
+    return _published(database, number)
+
+
+@lru_cache(maxsize=2)
+def _published(database: Database, number: int) -> RuleTexts:
+    return RuleTexts(load_in_force(database, number).rulebook)
 
 
 def _changed_at(paths: Sequence[Path]) -> tuple[int, ...]:

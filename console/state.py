@@ -68,13 +68,18 @@ class Console:
     """An open console.
 
     Attributes:
-        rule_paths: The rules in force, as files; empty means the built-in book.
+        rule_files: The rule files that are set; empty means the built-in book. The first published
+            rules are taken from them.
+        rules_are_published: Whether observers and audits use the published rules in place of files.
+        models_dir: For rules that compare sentences; None = such rules are not run.
     """
 
     database: Database
     objects: KeepingStore
     options: ConsoleOptions
-    rule_paths: tuple[Path, ...] = ()
+    rule_files: tuple[Path, ...] = ()
+    rules_are_published: bool = False
+    models_dir: Path | None = None
     now: Callable[[], datetime] = field(default=utc_now)
 
 

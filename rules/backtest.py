@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from rules.conditions import finds_personal_data
 from rules.engine import Engine
-from rules.rulebook import Rulebook
+from rules.rulebook import Rulebook, RuleStatus
 from rules.similarity import Embedder
 from rules.types import Event, Hit, HitState, Span
 
@@ -136,6 +136,7 @@ class Comparison:
         changed: The book that somebody proposes.
         max_examples: Added and lost hits that are kept of each rule, so many of each.
         embedder: Needed where a rule of either has a `similar` condition.
+        statuses: Rules with another status take no part.
     """
 
     def __init__(
@@ -145,11 +146,12 @@ class Comparison:
         changed: Rulebook,
         max_examples: int,
         embedder: Embedder | None = None,
+        statuses: Collection[RuleStatus] = (RuleStatus.ACTIVE,),
     ) -> None:
         self._engines = {
             timeline: (
-                Engine(in_force, timeline=timeline, embedder=embedder),
-                Engine(changed, timeline=timeline, embedder=embedder),
+                Engine(in_force, timeline=timeline, embedder=embedder, statuses=statuses),
+                Engine(changed, timeline=timeline, embedder=embedder, statuses=statuses),
             )
             for timeline in (True, False)
         }

@@ -191,7 +191,9 @@ def _run(
                 database=database,
                 objects=open_store(settings),
                 options=options,
-                rule_paths=rule_source((), settings).paths,
+                rule_files=rule_source((), settings).paths,
+                rules_are_published=rule_source((), settings).is_published,
+                models_dir=settings.models_dir,
             )
         )
         screen.print(f"Console: {options.url}/")
