@@ -31,6 +31,13 @@ FAILED = Summary(n_calls=2, n_audited=1, n_failed=1, failure_codes=(3,))
         pytest.param(CLEAN, 0, 0, 0, id="clean"),
         pytest.param(FOUND, 0, 1, 0, id="findings"),
         pytest.param(CLEAN + Summary(n_incomplete=1), 0, 1, 0, id="incomplete"),
+        pytest.param(
+            CLEAN + Summary(n_calls=1, n_audited=1, n_incomplete=1, n_lacking=1),
+            0,
+            3,
+            3,
+            id="models-missing",
+        ),
         pytest.param(CLEAN, 1, 1, 1, id="a-night-left-out"),
         pytest.param(CLEAN + FAILED, 0, 1, 1, id="one-failed"),
         pytest.param(
@@ -61,7 +68,7 @@ def test_a_summary_for_people_and_programs(
     AuditOutput(objects, as_json=True, show_text=False).show_summary(total)
     assert json.loads(capsys.readouterr().out) == {
         "type": "summary", "calls": 7, "audited": 4, "already_done": 1, "failed": 1, "poisoned": 1,
-        "with_another_run": 0, "incomplete": 0, "with_findings": 1,
+        "with_another_run": 0, "incomplete": 0, "lacking_models": 0, "with_findings": 1,
         "findings": {"info": 0, "low": 0, "medium": 0, "high": 2, "critical": 0}, "elapsed_s": 61.3,
     }  # fmt: skip
     assert shown_length(3 * 3600 + 125) == "3 h 2 min"

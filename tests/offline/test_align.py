@@ -15,7 +15,8 @@ from offline.stages.align import CallTake
 from offline.stages.records import Aligned
 from offline.stages.take import Take
 from rules.types import Span
-from tests.offline.builders import call, live, source, write_wav
+from speech.vad import LIVE, speech_ranges
+from tests.offline.builders import call, live, source, vad_model, write_wav
 from tests.offline.mixes import spoken_in, track
 
 SPOKEN = spoken_in({"customer": track("clean-customer")})
@@ -63,6 +64,28 @@ def test_what_is_not_moved(speech: tuple[tuple[str, Span], ...], expected: str, 
     """A recording stays where its recorder put it, and the record says why."""
     found = aligned(wav, speech)
     assert (found.offset_s, found.method) == (5.0, expected)
+
+
+@pytest.mark.parametrize("leak_db", [-20, -14, -6])
+@pytest.mark.parametrize("live_hears_leak", [False, True], ids=["headset-live", "leak-live-too"])
+@pytest.mark.parametrize(("name", "other"), [("agent", "customer"), ("customer", "agent")])
+@pytest.mark.parametrize("made_call", ["clean", "paying"])
+def test_tracks_that_leak_into_each_other(
+    made_call: str, name: str, other: str, live_hears_leak: bool, leak_db: int
+) -> None:
+    """A loudspeaker into the other's microphone moves nothing; too loud, nothing is believed.
+
+    With 20 dB less the recording is placed, whether live heard the leak as well or not.
+    """
+    own = track(f"{made_call}-{name}")
+    leaking = np.clip(own + track(f"{made_call}-{other}") * 10 ** (leak_db / 20), -1.0, 1.0)
+    leaking = leaking.astype(np.float32)
+    ranges = speech_ranges(leaking if live_hears_leak else own, vad_model(), LIVE)
+    heard = [Span(found.start_s + 5.0, found.end_s + 5.0) for found in ranges]
+    for off_s in (-1.9, 0.45):
+        fit = best_fit(loudness_of(leaking[None]), heard, 5.0 - off_s)
+        assert fit is not None or leak_db > -20
+        assert fit is None or fit.shift_s == pytest.approx(off_s, abs=0.16)
 
 
 def test_a_row_of_speech_that_does_not_fit_places_nothing() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.audit_plan import AuditPlan
+from earmark.audit_plan import AuditPlan, EngineSource
 from offline.engines import Announce, Loaded
 from rules.loader import load_rulebook
 from speech.recogniser import RecognisedWord
@@ -76,7 +76,7 @@ class ScriptedWorkerEngines:
 def plan_of(
     database_url: str,
     objects_url: str,
-    script: ScriptedSource,
+    script: EngineSource,
     *,
     s3_endpoint_url: str | None = None,
     lease_s: float = 30.0,
