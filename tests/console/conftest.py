@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,7 @@ class Site:
     """A console that listens, for a browser."""
 
     console: Console
+    app: FastAPI
     url: str
     browser: Browser
     complaints: list[str] = field(default_factory=list)
@@ -165,19 +166,15 @@ def site(console: Console, browser: Browser) -> Iterator[Site]:
     """The console on a port of its own. At the end, the browser must have had nothing to say."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    reached = Console(
-        database=console.database,
-        objects=console.objects,
-        options=ConsoleOptions(url=url),
-        now=console.now,
-    )
-    server = uvicorn.Server(uvicorn.Config(create_app(reached), log_config=None, access_log=False))
+    reached = replace(console, options=replace(console.options, url=url))
+    reached_app = create_app(reached)
+    server = uvicorn.Server(uvicorn.Config(reached_app, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:
         assert thread.is_alive()
         time.sleep(0.01)
-    found = Site(console=reached, url=url, browser=browser)
+    found = Site(console=reached, app=reached_app, url=url, browser=browser)
     yield found
     for context in browser.contexts:
         context.close()
