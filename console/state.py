@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from console.anchoring import Anchoring
 from storage.database import Database
 from storage.versions import KeepingStore
 
@@ -66,6 +67,7 @@ class Console:
     objects: KeepingStore
     options: ConsoleOptions
     now: Callable[[], datetime] = field(default=utc_now)
+    anchoring: Anchoring | None = None  # None = there is no key, so nothing is anchored
 
 
 def console_of(request: Request) -> Console:
