@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from console.anchoring import Anchoring
+from console.oidc import Oidc
 from storage.database import Database
 from storage.versions import KeepingStore
 
@@ -67,6 +68,7 @@ class Console:
     objects: KeepingStore
     options: ConsoleOptions
     now: Callable[[], datetime] = field(default=utc_now)
+    oidc: Oidc | None = None  # None = nobody signs in by an identity provider
     anchoring: Anchoring | None = None  # None = there is no key, so nothing is anchored
 
 

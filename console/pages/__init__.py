@@ -7,7 +7,7 @@ from typing import Protocol
 from fastapi import APIRouter
 
 from console.navigation import Place
-from console.pages import home, sessions, sign_in, trail
+from console.pages import home, oidc, sessions, sign_in, trail
 
 
 class Page(Protocol):
@@ -17,4 +17,4 @@ class Page(Protocol):
     PLACE: Place | None
 
 
-PAGES: tuple[Page, ...] = (home, sign_in, sessions, trail)
+PAGES: tuple[Page, ...] = (home, sign_in, oidc, sessions, trail)

@@ -15,16 +15,18 @@ from urllib.parse import urlsplit
 import click
 from rich.console import Console as Screen
 
+from earmark.console_settings import CONSOLE_ROLES
 from earmark.errors import BadInputError, ServiceMissingError
 from earmark.logs import setup_logging
 from earmark.settings import Settings, load_settings
+from earmark.trail_wiring import anchor_options
 from earmark.wiring import open_store
 
 if TYPE_CHECKING:
+    from console.oidc import OidcOptions
     from console.state import ConsoleOptions
     from storage.database import Database
 
-_ROLES = ("reviewer", "lead", "rule_editor", "auditor", "admin")
 NAME_OPTION = click.option(
     "--name", help="Who the link signs in. Default: the user of this machine."
 )
@@ -32,7 +34,7 @@ ROLE_OPTION = click.option(
     "--role",
     "roles",
     multiple=True,
-    type=click.Choice(_ROLES),
+    type=click.Choice(CONSOLE_ROLES),
     help="What they are; may be repeated. Default: everything.",
 )
 
@@ -115,6 +117,16 @@ def console_options(settings: Settings, *, host: str, port: int) -> ConsoleOptio
     """
     from console.state import ConsoleOptions
 
+    shown = f"[{host}]" if ":" in host else host
+    url = settings.console_url or f"http://{shown}:{port}"
+    session_time = timedelta(hours=settings.console_session_hours)
+    if settings.console_oidc_issuer is not None:
+        if not (url.startswith("https://") or is_loopback(urlsplit(url).hostname or "")):
+            raise BadInputError(
+                f"console_url: {url} is not protected on its way: set EARMARK_CONSOLE_URL to the "
+                "https address of the proxy before the console"
+            )
+        return ConsoleOptions(url=url, session_time=session_time, links=False)
     if not is_loopback(host):
         raise BadInputError(
             f"--host {host}: one-time links are for loopback only; set up sign-in by OIDC, see "
@@ -125,11 +137,26 @@ def console_options(settings: Settings, *, host: str, port: int) -> ConsoleOptio
             "console_url: one-time links are for loopback only; set up sign-in by OIDC, see "
             "docs/console.md, or unset it"
         )
-    shown = f"[{host}]" if ":" in host else host
-    return ConsoleOptions(
-        url=settings.console_url or f"http://{shown}:{port}",
-        session_time=timedelta(hours=settings.console_session_hours),
-        links=True,
+    return ConsoleOptions(url=url, session_time=session_time, links=True)
+
+
+def oidc_options(settings: Settings) -> OidcOptions | None:
+    """The provider that people sign in by; None = one-time links do."""
+    from console.access import Role
+    from console.oidc import OidcOptions
+
+    issuer, client_id = settings.console_oidc_issuer, settings.console_oidc_client_id
+    if issuer is None or client_id is None:
+        return None
+    secret = settings.console_oidc_client_secret
+    pairs = (each.rpartition("=") for each in settings.console_oidc_roles)
+    return OidcOptions(
+        issuer=issuer,
+        client_id=client_id,
+        client_secret=secret.get_secret_value() if secret is not None else None,
+        groups_claim=settings.console_oidc_groups_claim,
+        roles=tuple((group, Role(role)) for group, _, role in pairs),
+        scopes=settings.console_oidc_scopes,
     )
 
 
@@ -174,13 +201,36 @@ def _run(
         raise ServiceMissingError(
             "the console needs its packages; install them with `pip install 'earmark[console]'`"
         ) from None
-    from console.state import Console
+    from console.anchoring import Anchoring
+    from console.oidc import Oidc
+    from console.state import Console, utc_now
     from storage.database import open_database
 
     screen = Screen(stderr=True)
     database = open_database(settings.resolved_database_url)
+    anchoring: Anchoring | None = None
     try:
-        app = create_app(Console(database=database, objects=open_store(settings), options=options))
+        objects = open_store(settings)
+        anchors = anchor_options(settings)
+        if anchors is None:
+            screen.print(
+                "The audit trail is not anchored: make a key with `earmark trail key --out FILE` "
+                "and set EARMARK_TRAIL_KEY_FILE.",
+                style="yellow",
+            )
+        else:
+            anchoring = Anchoring(database, objects, anchors, now=utc_now)
+            anchoring.start()
+        provider = oidc_options(settings)
+        app = create_app(
+            Console(
+                database=database,
+                objects=objects,
+                options=options,
+                oidc=Oidc(provider) if provider is not None else None,
+                anchoring=anchoring,
+            )
+        )
         screen.print(f"Console: {options.url}/")
         if options.links:
             address = _make_link(database, options, name=name, roles=roles)
@@ -199,6 +249,8 @@ def _run(
         )  # fmt: skip
         server.run(sockets=[listener])
     finally:
+        if anchoring is not None:
+            anchoring.stop()
         database.close()
 
 
@@ -217,6 +269,10 @@ def _make_link(
 
     with database.begin() as connection:
         token = console_sessions.make_link(
-            connection, person_id=f"link:{name}", name=name, roles=roles or _ROLES, now=utc_now()
+            connection,
+            person_id=f"link:{name}",
+            name=name,
+            roles=roles or CONSOLE_ROLES,
+            now=utc_now(),
         )
     return f"{options.url}/sign-in/link?token={token}"

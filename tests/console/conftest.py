@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -165,12 +165,7 @@ def site(console: Console, browser: Browser) -> Iterator[Site]:
     """The console on a port of its own. At the end, the browser must have had nothing to say."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    reached = Console(
-        database=console.database,
-        objects=console.objects,
-        options=ConsoleOptions(url=url),
-        now=console.now,
-    )
+    reached = replace(console, options=ConsoleOptions(url=url))
     server = uvicorn.Server(uvicorn.Config(create_app(reached), log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
