@@ -52,7 +52,7 @@ check: setup ## Format, lint, types, import contracts, and the rule book's own c
 
 test: $(TEST_STAMP) ## Install what the tests need, servers included, and run them
 	@scripts/system_packages.sh
-	@python3 scripts/tools.py ensure livekit-server versitygw egress-peer >/dev/null || \
+	@python3 scripts/tools.py ensure livekit-server versitygw egress-peer oidc-provider >/dev/null || \
 	  echo "Without these servers, their tests are skipped."
 	@$(BIN)/pytest $(ARGS)
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from console.anchoring import Anchoring
+from console.oidc import Oidc
 from storage.database import Database
 from storage.versions import KeepingStore
 
@@ -81,6 +83,8 @@ class Console:
     rules_are_published: bool = False
     models_dir: Path | None = None
     now: Callable[[], datetime] = field(default=utc_now)
+    oidc: Oidc | None = None  # None = nobody signs in by an identity provider
+    anchoring: Anchoring | None = None  # None = there is no key, so nothing is anchored
 
 
 def console_of(request: Request) -> Console:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
         Ed25519PrivateKey,
         Ed25519PublicKey,
     )
+
+    from console.anchoring import AnchorOptions
 
 KEY_FILE = "trail-key.pem"
 _HOW = "make one with `earmark trail key --out FILE` and set EARMARK_TRAIL_KEY_FILE"
@@ -46,17 +49,34 @@ def trail_signing_key(settings: Settings) -> Ed25519PrivateKey:
 
 
 def trail_public_keys(settings: Settings, given: Sequence[Path]) -> tuple[Ed25519PublicKey, ...]:
-    """The keys that may have signed heads: those given, and the one of the settings, if any is.
+    """The keys that may have signed heads: the one in force first, then earlier and given ones.
 
     Raises:
         SigningKeyError: one cannot be read, or is another kind of key.
     """
     from storage.signing_keys import load_public_key
 
-    paths = list(given)
-    own = own_key_path(settings)
-    if settings.trail_key_file is not None:
-        paths.append(settings.trail_key_file)
-    elif own is not None and own.exists():
-        paths.append(own)
+    in_force = settings.trail_key_file or own_key_path(settings)
+    paths = [*settings.trail_known_keys, *given]
+    if in_force is not None and (settings.trail_key_file is not None or in_force.exists()):
+        paths.insert(0, in_force)
     return tuple(load_public_key(path) for path in paths)
+
+
+def anchor_options(settings: Settings) -> AnchorOptions | None:
+    """How the console keeps the trail anchored; None = there is no key, and one has to be set.
+
+    Raises:
+        SigningKeyError: a key cannot be read, or is another kind of key.
+    """
+    from console.anchoring import AnchorOptions
+    from storage.signing_keys import load_public_key
+
+    if settings.trail_key_file is None and own_key_path(settings) is None:
+        return None
+    return AnchorOptions(
+        key=trail_signing_key(settings),
+        known_keys=tuple(load_public_key(path) for path in settings.trail_known_keys),
+        n_entries=settings.trail_anchor_entries,
+        after=timedelta(minutes=settings.trail_anchor_minutes),
+    )

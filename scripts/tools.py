@@ -28,7 +28,7 @@ _BUILD_TIMEOUT_S = 30 * 60
 
 @dataclass(frozen=True)
 class Tool:
-    """A program that Go builds: a released one by `go install`, one of ours from its folder."""
+    """A program: a released one by `go install`, one of ours from its folder, by Go or npm."""
 
     name: str
     package: str  # "" for one of ours
@@ -37,6 +37,7 @@ class Tool:
     variable: str  # names a binary of one's own
     takes: str
     folder: str = ""  # of our own source, from the repository's root
+    is_node: bool = False  # a script, beside which npm puts what its lock names
 
 
 TOOLS = {
@@ -67,6 +68,16 @@ TOOLS = {
             "about a minute",
             folder="tests/servers/egress_peer",
         ),
+        Tool(
+            "oidc-provider",
+            "",
+            "",  # its lock decides
+            "provider.mjs",
+            "OIDC_PROVIDER_SCRIPT",
+            "about half a minute",
+            folder="tests/servers/oidc_provider",
+            is_node=True,
+        ),
     )
 }
 
@@ -81,7 +92,7 @@ def find_tool(name: str) -> Path | None:
     named = os.environ.get(tool.variable)
     if named:
         return Path(named) if Path(named).is_file() else None
-    on_path = shutil.which(name)
+    on_path = None if tool.is_node else shutil.which(name)
     if on_path:
         return Path(on_path)
     built = _built(tool)
@@ -104,18 +115,22 @@ def ensure_tool(name: str) -> Path:
 def _built(tool: Tool) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     version = tool.version.lstrip("v") or _source_hash(tool)
-    return cache / "earmark" / "tools" / f"{tool.name}-{version}" / tool.name
+    name = tool.binary if tool.is_node else tool.name
+    return cache / "earmark" / "tools" / f"{tool.name}-{version}" / name
 
 
 def _source_hash(tool: Tool) -> str:
     digest = hashlib.sha256()
-    for path in sorted((_ROOT / tool.folder).iterdir()):
+    for path in sorted(p for p in (_ROOT / tool.folder).iterdir() if p.is_file()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
 
 def _build(tool: Tool) -> Path:
-    if shutil.which("go") is None:
+    if tool.is_node:
+        if shutil.which("npm") is None:
+            raise ToolMissingError(f"{tool.name}: there is no npm; install Node 20 or newer")
+    elif shutil.which("go") is None:
         raise ToolMissingError(
             f"{tool.name}: not on PATH, and there is no Go to build it; install "
             f"{f'{tool.name} {tool.version} or ' if tool.package else ''}Go 1.26 or newer"
@@ -127,9 +142,13 @@ def _build(tool: Tool) -> Path:
         if target.is_file():
             return target
         named = f"{tool.name} {tool.version}".strip()
-        _say(f"{named}: building it with Go, {tool.takes} the first time")
+        how = "npm" if tool.is_node else "Go"
+        _say(f"{named}: building it with {how}, {tool.takes} the first time")
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            _go_build(tool, Path(scratch))
+            if tool.is_node:
+                _npm_install(tool, Path(scratch), target.parent)
+            else:
+                _go_build(tool, Path(scratch))
             (Path(scratch) / tool.binary).rename(target)
     _say(f"{tool.name}: built, kept as {target}")
     return target
@@ -142,12 +161,29 @@ def _go_build(tool: Tool, folder: Path) -> None:
     else:
         command = ["go", "build", "-o", str(folder / tool.binary), "."]
         variables = {"GOFLAGS": "-mod=readonly"}
-    log_path = folder / "build.log"
+    _run(tool, command, cwd=_ROOT / tool.folder, variables=variables, log_path=folder / "build.log")
+
+
+def _npm_install(tool: Tool, folder: Path, beside: Path) -> None:
+    """Put the script into `folder`, and its packages, pinned by hash, beside where it will be."""
+    for path in (_ROOT / tool.folder).iterdir():
+        if path.is_file():
+            shutil.copy(path, folder)
+    # No script of a package runs.
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    _run(tool, command, cwd=folder, variables={}, log_path=folder / "build.log")
+    shutil.rmtree(beside / "node_modules", ignore_errors=True)
+    (folder / "node_modules").rename(beside / "node_modules")
+
+
+def _run(
+    tool: Tool, command: list[str], *, cwd: Path, variables: dict[str, str], log_path: Path
+) -> None:
     started_s = time.monotonic()
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             command,
-            cwd=_ROOT / tool.folder,
+            cwd=cwd,
             env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -11,6 +11,7 @@ import pytest
 
 from realtime.devserver import DevServer, running_livekit_server
 from scripts.tools import find_tool
+from tests.servers.oidc import OidcServer, running_oidc_provider
 from tests.servers.postgres import PostgresServer, find_postgres, running_postgres
 from tests.servers.s3 import S3Server, running_versitygw
 
@@ -77,6 +78,16 @@ def s3_server() -> Iterator[S3Server]:
     if binary is None:
         pytest.skip("versitygw is not installed; `make test` builds it")
     with running_versitygw(binary) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def oidc_server() -> Iterator[OidcServer]:
+    """A real OpenID Provider, which tells names and groups when it is asked for them."""
+    program = find_tool("oidc-provider")
+    if program is None:
+        pytest.skip("oidc-provider is not installed; `make test` gets it")
+    with running_oidc_provider(program) as server:
         yield server
 
 

@@ -15,6 +15,7 @@ from console.pages import (
     call_sound,
     home,
     judging,
+    oidc,
     queue,
     review_export,
     rule_edit,
@@ -23,6 +24,7 @@ from console.pages import (
     samples,
     sessions,
     sign_in,
+    trail,
     work,
 )
 
@@ -41,6 +43,7 @@ PAGES: tuple[Page, ...] = (
     assigning,
     home,
     judging,
+    oidc,
     queue,
     review_export,
     rule_edit,
@@ -49,6 +52,7 @@ PAGES: tuple[Page, ...] = (
     samples,
     sessions,
     sign_in,
+    trail,
     work,
     call,
     call_sound,

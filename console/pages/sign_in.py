@@ -25,7 +25,11 @@ def ask(request: Request) -> Response:
     person = person_of(request)
     if person is not None:
         return RedirectResponse("/", status_code=303)
-    return render(request, "sign_in.html", links=console_of(request).options.links, problem=None)
+    console = console_of(request)
+    return render(
+        request, "sign_in.html", links=console.options.links, oidc=console.oidc is not None,
+        problem=None,
+    )  # fmt: skip
 
 
 @router.get("/sign-in/link", openapi_extra={"public": True})
@@ -41,7 +45,7 @@ def by_link(request: Request, token: str = "") -> Response:
         )
     if found is None:
         return render(
-            request, "sign_in.html", status=401, links=True,
+            request, "sign_in.html", status=401, links=True, oidc=console.oidc is not None,
             problem="This link was used already, or is too old. Make a new one.",
         )  # fmt: skip
     return signed_in(console, found, how="link")
@@ -98,7 +102,9 @@ async def sign_out(request: Request) -> Response:
                 actor=person.id, action=TrailAction.SIGN_OUT, room_sid=None, subject=None, detail={}
             ),
         )
-    response = RedirectResponse("/sign-in", status_code=303)
+    # Not straight to the provider: the policy lets no form lead elsewhere.
+    where = "/sign-in" if console.oidc is None else "/sign-in/out"
+    response = RedirectResponse(where, status_code=303)
     response.delete_cookie(
         console.options.cookie, path="/", secure=console.options.is_https, httponly=True
     )

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import getpass
-import ipaddress
 import json
 import socket
 import threading
 import webbrowser
-from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 from rich.console import Console as Screen
 
+from earmark.console_settings import CONSOLE_ROLES
+from earmark.console_wiring import check_packages, console_options, open_console
 from earmark.errors import BadInputError, ServiceMissingError
 from earmark.logs import setup_logging
 from earmark.settings import Settings, load_settings
-from earmark.wiring import open_store, rule_source
 
 if TYPE_CHECKING:
     from console.state import ConsoleOptions
     from storage.database import Database
 
-_ROLES = ("reviewer", "lead", "rule_editor", "auditor", "admin")
 NAME_OPTION = click.option(
     "--name", help="Who the link signs in. Default: the user of this machine."
 )
@@ -32,7 +29,7 @@ ROLE_OPTION = click.option(
     "--role",
     "roles",
     multiple=True,
-    type=click.Choice(_ROLES),
+    type=click.Choice(CONSOLE_ROLES),
     help="What they are; may be repeated. Default: everything.",
 )
 
@@ -67,6 +64,7 @@ def command(
     """  # noqa: D301 - click's mark for a paragraph that stays as it is
     if ctx.invoked_subcommand is not None:
         return
+    check_packages()
     settings = load_settings()
     who = _name(name)
     setup_logging("INFO")
@@ -91,6 +89,7 @@ def link(name: str | None, roles: tuple[str, ...], port: int, as_json: bool) -> 
     Example:
       earmark console link --name bo --role lead
     """  # noqa: D301 - click's mark for a paragraph that stays as it is
+    check_packages()
     settings = load_settings()
     who = _name(name)
     setup_logging("ERROR")
@@ -105,44 +104,6 @@ def link(name: str | None, roles: tuple[str, ...], port: int, as_json: bool) -> 
     finally:
         database.close()
     click.echo(json.dumps({"type": "link", "url": address}) if as_json else address)
-
-
-def console_options(settings: Settings, *, host: str, port: int) -> ConsoleOptions:
-    """How the console is reached and entered.
-
-    Raises:
-        BadInputError: links would sign in, and others than this machine could reach it.
-    """
-    from console.state import ConsoleOptions
-
-    if not is_loopback(host):
-        raise BadInputError(
-            f"--host {host}: one-time links are for loopback only; set up sign-in by OIDC, see "
-            "docs/console.md, or leave --host out"
-        )
-    if settings.console_url and not is_loopback(urlsplit(settings.console_url).hostname or ""):
-        raise BadInputError(
-            "console_url: one-time links are for loopback only; set up sign-in by OIDC, see "
-            "docs/console.md, or unset it"
-        )
-    shown = f"[{host}]" if ":" in host else host
-    return ConsoleOptions(
-        url=settings.console_url or f"http://{shown}:{port}",
-        session_time=timedelta(hours=settings.console_session_hours),
-        links=True,
-        claim_time=timedelta(minutes=settings.console_claim_minutes),
-        double_review_share=settings.console_double_review_share,
-    )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, seen from itself."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -168,51 +129,39 @@ def _run(
     roles: tuple[str, ...],
     opens: bool,
 ) -> None:
-    try:
-        import uvicorn
+    import uvicorn
 
-        from console.app import create_app
-    except ImportError:
-        raise ServiceMissingError(
-            "the console needs its packages; install them with `pip install 'earmark[console]'`"
-        ) from None
-    from console.state import Console
+    from console.app import create_app
     from storage.database import open_database
-    from storage.queue_summary import refresh_stale
 
     screen = Screen(stderr=True)
     database = open_database(settings.resolved_database_url)
-    # After an upgrade from a version without a queue; the pages say how many calls are missing.
-    catching_up = threading.Thread(target=refresh_stale, args=(database,), daemon=True)
     try:
-        catching_up.start()
-        app = create_app(
-            Console(
-                database=database,
-                objects=open_store(settings),
-                options=options,
-                rule_files=rule_source((), settings).paths,
-                rules_are_published=rule_source((), settings).is_published,
-                models_dir=settings.models_dir,
-            )
-        )
-        screen.print(f"Console: {options.url}/")
-        if options.links:
-            address = _make_link(database, options, name=name, roles=roles)
-            screen.print("Sign in, once and within ten minutes:")
-            # Not through rich, which would break the line.
-            click.echo(address)
-            if opens:
-                threading.Timer(1.0, webbrowser.open, [address]).start()
-        screen.print("Ctrl-C ends.")
-        server = uvicorn.Server(
-            # No access log: addresses of calls, and links, do not belong in one.
-            uvicorn.Config(
-                app, log_config=None, access_log=False, server_header=False,
-                timeout_graceful_shutdown=5,
-            )
-        )  # fmt: skip
-        server.run(sockets=[listener])
+        with open_console(settings, options, database) as console:
+            if console.anchoring is None:
+                screen.print(
+                    "The audit trail is not anchored: make a key with `earmark trail key --out "
+                    "FILE` and set EARMARK_TRAIL_KEY_FILE.",
+                    style="yellow",
+                )
+            app = create_app(console)
+            screen.print(f"Console: {options.url}/")
+            if options.links:
+                address = _make_link(database, options, name=name, roles=roles)
+                screen.print("Sign in, once and within ten minutes:")
+                # Not through rich, which would break the line.
+                click.echo(address)
+                if opens:
+                    threading.Timer(1.0, webbrowser.open, [address]).start()
+            screen.print("Ctrl-C ends.")
+            server = uvicorn.Server(
+                # No access log: addresses of calls, and links, do not belong in one.
+                uvicorn.Config(
+                    app, log_config=None, access_log=False, server_header=False,
+                    timeout_graceful_shutdown=5,
+                )
+            )  # fmt: skip
+            server.run(sockets=[listener])
     finally:
         database.close()
 
@@ -232,6 +181,10 @@ def _make_link(
 
     with database.begin() as connection:
         token = console_sessions.make_link(
-            connection, person_id=f"link:{name}", name=name, roles=roles or _ROLES, now=utc_now()
+            connection,
+            person_id=f"link:{name}",
+            name=name,
+            roles=roles or CONSOLE_ROLES,
+            now=utc_now(),
         )
     return f"{options.url}/sign-in/link?token={token}"

@@ -200,7 +200,8 @@ def key(out: Path | None) -> None:
         public = make_key(out).public_key()
         told = f"the private key is in {out}"
     else:
-        found = trail_public_keys(load_settings(), ())
+        settings = load_settings()
+        found = trail_public_keys(settings, ())[: -len(settings.trail_known_keys) or None]
         if not found:
             raise BadInputError(
                 "there is no key yet; make one with `earmark trail key --out FILE` and set "
