@@ -52,7 +52,7 @@ def show(
             "called": lambda who: called(names, who), "waited": lambda at: waited(at, now),
             "is_first": cursor is None,
         }  # fmt: skip
-        if "hx-request" in request.headers:
+        if _wants_rows(request):
             return render(request, "_queue_rows.html", **context)
         context |= {
             "rules": queue.rule_ids(), "views": views_for(connection, person.id),
@@ -122,6 +122,11 @@ def forget(
     with told(), console_of(request).database.begin() as connection:
         delete_view(connection, view_id, person.id)
     return RedirectResponse("/queue", status_code=303)
+
+
+def _wants_rows(request: Request) -> bool:
+    # Who goes back in the browser gets the whole page.
+    return "hx-request" in request.headers and "hx-history-restore-request" not in request.headers
 
 
 def _parsed(query: str) -> dict[str, str]:
