@@ -131,7 +131,9 @@ def _answer(
     request: Request, room_sid: str, person: Person, *, done: bool | None = None
 ) -> Response:
     if "hx-request" in request.headers:
-        return show(request, room_sid, person)
+        part = show(request, room_sid, person)
+        part.headers["hx-trigger"] = "claim-changed"
+        return part
     if request.headers.get("sec-fetch-mode", "navigate") == "navigate":
         return RedirectResponse(f"/calls/{room_sid}", status_code=303)
     # A script asked, and stays where it is.

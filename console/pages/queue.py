@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Form
 from starlette.requests import Request
@@ -52,11 +52,12 @@ def show(
             "called": lambda who: called(names, who), "waited": lambda at: waited(at, now),
             "is_first": cursor is None,
         }  # fmt: skip
-        if "hx-request" in request.headers:
+        if _wants_rows(request):
             return render(request, "_queue_rows.html", **context)
         context |= {
             "rules": queue.rule_ids(), "views": views_for(connection, person.id),
             "assignees": tuple(open_by_assignee(connection)), "people": sorted(names.items()),
+            "query_text": lambda query: urlencode(dict(query)),
             "shown": tuple(Shown), "severities": tuple(reversed(Severity)), "sorts": tuple(Sort),
             "flagged": tuple(Flagged), "all": ALL, "max_name": MAX_NAME_CHARS,
         }  # fmt: skip
@@ -122,6 +123,11 @@ def forget(
     with told(), console_of(request).database.begin() as connection:
         delete_view(connection, view_id, person.id)
     return RedirectResponse("/queue", status_code=303)
+
+
+def _wants_rows(request: Request) -> bool:
+    # Who goes back in the browser gets the whole page.
+    return "hx-request" in request.headers and "hx-history-restore-request" not in request.headers
 
 
 def _parsed(query: str) -> dict[str, str]:
