@@ -111,6 +111,12 @@ for (const kind of ["wheel", "touchmove"]) {
   list?.addEventListener(kind, () => { leftAloneUntil = performance.now() + 4000; }, { passive: true });
 }
 
+const player = page.querySelector(".player");
+new ResizeObserver(() => {
+  const height = getComputedStyle(player).position === "sticky" ? player.offsetHeight : 0;
+  page.style.setProperty("--player", `${height}px`);
+}).observe(document.documentElement);
+
 let isDragging = false;
 const seekByPointer = (event) => {
   const box = wide.getBoundingClientRect();
@@ -130,6 +136,10 @@ byId("zoom").addEventListener("change", (event) => {
   strips.scrollLeft = share(transport.position) * wide.clientWidth - strips.clientWidth / 2;
 });
 
+// Who clicks with a mouse is not at a button afterwards: the space bar plays again.
+page.addEventListener("click", (event) => {
+  if (event.detail > 0) event.target.closest("button, summary")?.blur();
+});
 document.addEventListener("click", (event) => {
   const to = event.target.closest("[data-seek]");
   if (to) {
