@@ -250,7 +250,12 @@ const decide = async (form, button) => {
     const isDone = answer.headers.get("x-earmark-call-done") === "yes";
     const said = `Flag ${form.closest("[data-flag]").dataset.flag}: ${words}.`;
     notice(isDone ? `${said} Everything on this call is decided; n leads to the next one.` : said, "good");
-    if (window.htmx && byId("claim")) window.htmx.trigger("#claim", "decided");
+    if (isDone) {
+      void window.htmx?.ajax("GET", `/calls/${encodeURIComponent(page.dataset.room)}/claim`, {
+        target: "#claim",
+        swap: "outerHTML",
+      });
+    }
   } catch {
     notice("The console cannot be reached. Nothing was changed.");
   } finally {
@@ -294,6 +299,7 @@ const KEYS = {
   2: () => decideByKey("2"),
   3: () => decideByKey("3"),
   e: () => chosen?.querySelector("textarea")?.focus(),
+  c: () => byId("claim")?.querySelector("form[action$='/claim'] button")?.click(),
   u: openUnmask,
   "<": () => changeRate(-1),
   ">": () => changeRate(1),

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from console.access import Role
 from tests.console.conftest import NARROW, Site, accessibility_faults, keep_shot, sticks_out
+from tests.console.rich_calls import CLEAN, as_mp3, audit, demo_sounds, store_sounds
 from tests.console.rich_fixtures import rich, rich_template  # noqa: F401 - fixtures
 from tests.console.test_call_routes import trail_rows
 
@@ -175,3 +176,27 @@ def test_keys_are_listed(site: Site) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("confirmed, false alarm, escalated")
     keep_shot(page, "call-keys")
+
+
+def test_mp3_plays(site: Site) -> None:
+    """A recording that is an MP3 plays, and is jumped into, as an Ogg does."""
+    store = site.console.database, site.console.objects
+    sounds = {who: as_mp3(data) for who, data in demo_sounds().items()}
+    store_sounds(*store, "RM_mp3", sounds, suffix="mp3")
+    audit(*store, "RM_mp3", f"This call is recorded. {CLEAN['agent']}", CLEAN["customer"])
+    page = opened(site, "RM_mp3")
+    expect(page.locator("[data-drawn]")).to_have_count(2)
+    page.locator("#seek").fill("30")
+    page.locator("#play").click()
+    expect(page.locator("#time")).to_have_text(re.compile("0:3[1-9]"))
+    assert [row[2]["masked"] for row in trail_rows(site.console) if row[0] == "play"]
+
+
+def test_a_recording_that_cannot_be_played(site: Site) -> None:
+    """The page says so, and goes on with what is left."""
+    key = "redacted/2026-03-01/RM_audited/TR_2.ogg"
+    site.console.objects.put_bytes(key, b"no sound", content_type="audio/ogg")
+    page = opened(site, "RM_audited")
+    page.locator("#play").click()
+    expect(page.locator("#notices")).to_contain_text("cannot be played")
+    expect(page.locator("#time")).to_have_text(re.compile("0:0[1-9]"))

@@ -113,6 +113,7 @@ def test_unmasking_needs_permission_and_a_reason(
         {"reason": "short"},
         {"reason": "   a       b   "},
         {"reason": "x" * 201},
+        {"reason": "a reason with \0 in it"},
         {"text": "", "audio": ""},
     ):
         assert unmask(lead, "RM_audited", **fields).status_code == 400
