@@ -30,11 +30,15 @@ class ConsoleOptions:
             https://earmark.example.com.
         session_time: How long somebody stays signed in at most.
         links: Whether one-time links sign in. Only for a console that nobody reaches from outside.
+        claim_time: How long a claimed call is somebody's without a word from them.
+        double_review_share: The share of calls that two reviewers judge blindly, in [0.0, 1.0].
     """
 
     url: str
     session_time: timedelta = timedelta(hours=8)
     links: bool = True
+    claim_time: timedelta = timedelta(minutes=15)
+    double_review_share: float = 0.0
 
     @property
     def is_https(self) -> bool:

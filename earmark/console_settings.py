@@ -22,6 +22,20 @@ class ConsoleSettings(BaseSettings):
         8.0, gt=0, le=24, description="Hours for which somebody stays signed in at most."
     )
 
+    console_claim_minutes: float = Field(
+        15.0,
+        gt=0,
+        le=480,
+        description="Minutes for which a claimed call is a reviewer's without a word from them.",
+    )
+    console_double_review_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of calls that two reviewers judge without knowing of each other, from 0 "
+        "to 1; where they disagree, a lead decides. It takes two reviewers.",
+    )
+
     @field_validator("console_url", mode="before")
     @classmethod
     def _no_address_is_unset(cls, value: object) -> object:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
-from io import StringIO
 from pathlib import Path
 from typing import Literal
 
 from offline.errors import ExportError
 from offline.tables import SCHEMAS, Row, parquet
+from storage.csv_text import csv_lines
 
 Format = Literal["csv", "parquet"]
-
-# OWASP, CSV Injection: a cell that begins so is a formula to a spreadsheet. Line feeds and the wide
-# forms of these characters are taken for them by some programs.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def export(tables: Mapping[str, Sequence[Row]], format: Format, to: Path) -> tuple[Path, ...]:
@@ -42,13 +36,8 @@ def csv_text(table: str, rows: Sequence[Row]) -> str:
     Text that begins as a formula does gets an apostrophe in front of it. Numbers are written by us
     and stay numbers, negative ones too. What is unknown is an empty cell.
     """
-    out = StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
     names = SCHEMAS[table].names
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow([_cell(row[name]) for name in names])
-    return out.getvalue()
+    return "".join(csv_lines(names, ([row[name] for name in names] for row in rows)))
 
 
 def _written(tables: Mapping[str, Sequence[Row]], format: Format, to: Path) -> Iterator[Path]:
@@ -66,15 +55,3 @@ def _written(tables: Mapping[str, Sequence[Row]], format: Format, to: Path) -> I
             yield path
     except OSError as exc:
         raise ExportError(f"{to}: cannot be written: {exc.strerror}") from None
-
-
-def _cell(value: object) -> object:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    if isinstance(value, str):
-        return f"'{value}" if value.lstrip(" ").startswith(_FORMULA_STARTS) else value
-    return value

@@ -28,19 +28,18 @@ from sqlalchemy import (
     update,
 )
 
-from storage.findings import CoverageCode, Finding, FindingKind, replace_findings
+from storage.audit_status import AuditStatus as AuditStatus
+from storage.call_lock import lock_call
+from storage.findings import (
+    CoverageCode,
+    Finding,
+    FindingKind,
+    audited_call,
+    replace_findings,
+)
+from storage.queue_summary import refresh_queue
 from storage.tables import AUDITS
 from storage.upsert import insert_if_new
-
-
-class AuditStatus(StrEnum):
-    """How far an audit is."""
-
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    POISONED = "poisoned"
-
 
 # Why an audit is poison, besides the names of errors' classes.
 ABANDONED = "abandoned"  # whoever had it fell silent, again and again
@@ -197,7 +196,7 @@ def finish(
     pipeline: Mapping[str, object],
     now: datetime,
 ) -> bool:
-    """Note that an audit is done. Save its findings in the same transaction.
+    """Note that an audit is done. Save its findings in the same transaction, before this.
 
     Args:
         connection: In a transaction.
@@ -217,7 +216,14 @@ def finish(
         "report_key": report_key,
         "pipeline": dict(pipeline),
     }
-    return _settle(connection, audit_key, attempt, values)
+    room_sid = audited_call(connection, audit_key)
+    if room_sid is None:
+        return False
+    lock_call(connection, room_sid)
+    if not _settle(connection, audit_key, attempt, values):
+        return False
+    refresh_queue(connection, [room_sid])
+    return True
 
 
 def fail(

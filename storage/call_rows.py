@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Table, delete, func, select
 
+import storage.review_tables  # noqa: F401 - claims and the queue are rows of calls, too
 from storage.keeping_tables import DELETIONS, HOLDS
 from storage.tables import AUDITS, CALLS, FINDINGS, HITS, METADATA, RECORDINGS
 from storage.trail_tables import CHAINED

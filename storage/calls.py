@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
 
 from rules.types import Role
+from storage.call_lock import lock_call
+from storage.queue_summary import refresh_queued
 from storage.tables import CALLS, PARTICIPANTS
 from storage.upsert import insert_if_new, upsert
 
@@ -51,13 +53,17 @@ def save_call(connection: Connection, call: Call) -> None:
         "rulebook_fingerprint": call.rulebook_fingerprint,
         "observer_joined_s": call.observer_joined_s,
     }
+    lock_call(connection, call.room_sid)
     upsert(connection, CALLS, row, keep=("rulebook_fingerprint",), earliest=("observer_joined_s",))
+    refresh_queued(connection, call.room_sid)
 
 
 def note_call(connection: Connection, call: Call) -> None:
     """Insert a call that nobody observes; one that is known stays as it is."""
     row = {each.name: getattr(call, each.name) for each in fields(Call)}
-    insert_if_new(connection, CALLS, row)
+    lock_call(connection, call.room_sid)
+    if insert_if_new(connection, CALLS, row):
+        refresh_queued(connection, call.room_sid)
 
 
 def end_unobserved_call(connection: Connection, room_sid: str, ended_at: datetime) -> None:
@@ -118,7 +124,9 @@ def save_participant(connection: Connection, participant: CallParticipant) -> No
         "joined_s": participant.joined_s,
         "left_s": participant.left_s,
     }
+    lock_call(connection, participant.room_sid)
     upsert(connection, PARTICIPANTS, row, keep=("role",), earliest=("joined_s",))
+    refresh_queued(connection, participant.room_sid)
 
 
 def participant_left(connection: Connection, room_sid: str, identity: str, left_s: float) -> bool:

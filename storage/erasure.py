@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import delete
 
+from storage.call_lock import lock_call
 from storage.database import Database
 from storage.deletions import Cause, close_deletion, deletions_of, note_rows
 from storage.erasure_hand import Hand
@@ -22,9 +23,10 @@ from storage.erasure_receipts import ErasureStatus, Receipt, begin_erasure, fini
 from storage.erasure_rows import calls_with, erase_call_rows, scrub
 from storage.erasure_texts import Texts
 from storage.errors import ErasureError, ManifestError, ObjectMissingError
-from storage.holds import Held, held_calls, is_held, lock_call
+from storage.holds import Held, held_calls, is_held
 from storage.manifest import Recording, parse_manifest
 from storage.mentions import SOUND
+from storage.queue_summary import refresh_queue
 from storage.recordings import recordings_of
 from storage.retention_policy import call_of
 from storage.tables import AUDITS
@@ -216,6 +218,7 @@ class Eraser:
             if room_sid in plan.audit_again:
                 audits = connection.execute(delete(AUDITS).where(AUDITS.c.room_sid == room_sid))
                 counts[AUDITS.name] = audits.rowcount
+            refresh_queue(connection, [room_sid])
             plan.add_rows(counts)
             if counts:
                 note_rows(

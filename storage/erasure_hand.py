@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from storage.call_lock import lock_call
 from storage.database import Database
 from storage.deletions import Cause, close_deletion, erase_all_versions, note_object
 from storage.erasure_person import Person, pseudonym_of
 from storage.erasure_plan import OnObject, Plan
 from storage.errors import ObjectLockedError, ObjectMissingError
-from storage.holds import Held, is_held, lock_call
+from storage.holds import Held, is_held
 from storage.versions import KeepingStore, LockMode, ObjectVersion, refuse_locked, versions_of
 
 

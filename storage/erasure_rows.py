@@ -20,7 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import JSON
 
-import storage.keeping_tables  # noqa: F401 - a reason of a hold may name somebody
+import storage.keeping_tables
+import storage.review_tables  # noqa: F401 - and so may the name of a saved view
 from storage.erasure_person import Person
 from storage.mentions import forms
 from storage.tables import (

@@ -11,6 +11,9 @@ StorageError              exit 2: base of everything that `storage` raises on pu
 ├── ManifestError         exit 2: a recording's manifest that cannot be read
 ├── TranscriptError       exit 2: a kept transcript, or a report's text, that cannot be read
 ├── VerdictError          exit 2: a reviewer's verdict that cannot be taken
+├── ReviewError           exit 2: a claim, assignment, view or sample that cannot be as asked
+│   ├── ClaimError        exit 2: a call that somebody else has, or that was not claimed
+│   └── ReviewMissingError     exit 2: no view, sample or flag where one was asked for
 ├── TrailError            exit 2: an entry that the audit trail cannot take, or a damaged chain
 ├── CallMissingError      exit 2: no call where one was asked for
 ├── StorageUnavailableError    exit 3: the object store cannot be reached, or refuses us
@@ -73,6 +76,18 @@ class TranscriptError(StorageError):
 
 class VerdictError(StorageError):
     """A verdict that nobody made, that is too long, or that bears the id of another one."""
+
+
+class ReviewError(StorageError):
+    """A claim, an assignment, a saved view or a sample that cannot be as it was asked for."""
+
+
+class ClaimError(ReviewError):
+    """Somebody else is at the call, or whoever judges it has not claimed it."""
+
+
+class ReviewMissingError(ReviewError):
+    """There is no such view, sample or flag, or it is not theirs to see."""
 
 
 class TrailError(StorageError):

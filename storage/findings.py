@@ -9,7 +9,8 @@ from enum import StrEnum
 from sqlalchemy import Connection, RowMapping, delete, insert, select
 
 from rules.types import Severity
-from storage.tables import FINDINGS
+from storage.call_lock import lock_call
+from storage.tables import AUDITS, FINDINGS
 
 
 class FindingKind(StrEnum):
@@ -65,14 +66,26 @@ def replace_findings(connection: Connection, audit_key: str, findings: Iterable[
     """Make these the findings of an audit, in place of any earlier ones.
 
     Args:
-        connection: In the transaction that finishes the audit.
+        connection: In the transaction that finishes the audit; finishing it brings the queue of
+            reviews up to date.
         audit_key: A claimed audit.
         findings: With ids that differ.
     """
+    room_sid = audited_call(connection, audit_key)
+    if room_sid is not None:
+        lock_call(connection, room_sid)
     connection.execute(delete(FINDINGS).where(FINDINGS.c.audit_key == audit_key))
     rows = [_row(audit_key, finding) for finding in findings]
     if rows:
         connection.execute(insert(FINDINGS), rows)
+
+
+def audited_call(connection: Connection, audit_key: str) -> str | None:
+    """The call that an audit is of, None where there is no such audit."""
+    found: str | None = connection.execute(
+        select(AUDITS.c.room_sid).where(AUDITS.c.audit_key == audit_key)
+    ).scalar()
+    return found
 
 
 def findings_of(connection: Connection, audit_key: str) -> tuple[Finding, ...]:

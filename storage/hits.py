@@ -8,6 +8,8 @@ from typing import Any, cast
 from sqlalchemy import Connection, RowMapping, select, update
 
 from rules.types import Hit, HitState, Severity, Span, TextRange
+from storage.call_lock import lock_call
+from storage.queue_summary import refresh_queue
 from storage.tables import HITS
 from storage.upsert import insert_if_new
 
@@ -46,7 +48,10 @@ def save_hit(
         "recorded_at": recorded_at,
         "shadow": shadow,
     }
+    lock_call(connection, room_sid)
     if insert_if_new(connection, HITS, row):
+        if not shadow:
+            refresh_queue(connection, [room_sid])
         return True
     for name in ("room_sid", "hit_id", "recorded_at"):
         del row[name]
@@ -54,6 +59,7 @@ def save_hit(
     if hit.state is HitState.PROVISIONAL:
         change = change.where(HITS.c.state == HitState.PROVISIONAL.value)
     connection.execute(change.values(row))
+    refresh_queue(connection, [room_sid])
     return False
 
 

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
-from sqlalchemy import Connection, select, text, union, update
+from sqlalchemy import Connection, select, union, update
 
+from storage.call_lock import lock_call
 from storage.database import Database
 from storage.errors import HoldError
 from storage.keeping_tables import HOLDS
@@ -202,14 +203,6 @@ def known_call(connection: Connection, room_sid: str) -> bool:
     columns = (CALLS.c.room_sid, RECORDINGS.c.room_sid, AUDITS.c.room_sid)
     found = union(*(select(column).where(column == room_sid) for column in columns))
     return connection.execute(found).first() is not None
-
-
-def lock_call(connection: Connection, room_sid: str) -> None:
-    """Let whoever holds a call and whoever deletes of it take turns, to the transaction's end."""
-    if connection.dialect.name == "postgresql":  # on SQLite, whoever writes is alone
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:sid, 0))"), {"sid": room_sid}
-        )
 
 
 def _known_keys(connection: Connection, room_sids: Collection[str]) -> frozenset[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from storage.call_lock import lock_call
 from storage.call_rows import beginnings, delete_call
 from storage.database import Database
 from storage.deletion_marks import note_deleted, open_marks
@@ -22,7 +23,7 @@ from storage.deletions import (
     note_rows,
     open_deletions,
 )
-from storage.holds import Held, held_calls, hold_objects, is_held, lock_call
+from storage.holds import Held, held_calls, hold_objects, is_held
 from storage.mentions import mentions_any
 from storage.retention_policy import PREFIXES, Kind, Policy, call_of, due_at, kind_of
 from storage.versions import KeepingStore, ObjectVersion, versions_by_key, versions_of

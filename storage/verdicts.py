@@ -17,7 +17,10 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, select
 
 from rules.backtest import Decision, Review
 from rules.types import Span
+from storage.call_lock import lock_call
 from storage.errors import VerdictError
+from storage.queue_summary import refresh_queue
+from storage.review_items import Given
 from storage.tables import VERDICTS
 from storage.upsert import insert_if_new
 
@@ -78,12 +81,20 @@ def add_verdict(connection: Connection, verdict: Verdict) -> bool:
         raise VerdictError(
             f"verdict {verdict.id}: its note is longer than {MAX_NOTE_CHARS} characters; shorten it"
         )
+    lock_call(connection, verdict.room_sid)
     if insert_if_new(connection, VERDICTS, _row(verdict)):
+        refresh_queue(connection, [verdict.room_sid])
         return True
     (known,) = _select(connection, VERDICTS.c.verdict_id == verdict.id)
     if known != verdict:
         raise VerdictError(f"verdict {verdict.id}: another verdict has this id; give it its own")
     return False
+
+
+def get_verdict(connection: Connection, verdict_id: str) -> Verdict | None:
+    """The verdict with an id, None where there is none."""
+    found = _select(connection, VERDICTS.c.verdict_id == verdict_id)
+    return found[0] if found else None
 
 
 def verdicts_of(connection: Connection, room_sid: str) -> tuple[Verdict, ...]:
@@ -116,6 +127,16 @@ def review_of(verdict: Verdict) -> Review:
         decision=Decision(verdict.decision.value),
         reviewer=verdict.reviewer,
         is_final=verdict.is_final,
+    )
+
+
+def given_as(verdict: Verdict) -> Given:
+    """The verdict as the queue needs it, to tell what it is about."""
+    return Given(
+        subject=verdict.subject.value,
+        subject_id=verdict.subject_id,
+        audit_key=verdict.audit_key,
+        review=review_of(verdict),
     )
 
 

@@ -7,7 +7,21 @@ from typing import Protocol
 from fastapi import APIRouter
 
 from console.navigation import Place
-from console.pages import call, call_sound, home, sessions, sign_in
+from console.pages import (
+    adjudication,
+    agreement,
+    assigning,
+    call,
+    call_sound,
+    home,
+    judging,
+    queue,
+    review_export,
+    samples,
+    sessions,
+    sign_in,
+    work,
+)
 
 
 class Page(Protocol):
@@ -17,4 +31,18 @@ class Page(Protocol):
     PLACE: Place | None
 
 
-PAGES: tuple[Page, ...] = (home, sign_in, call, call_sound, sessions)
+PAGES: tuple[Page, ...] = (
+    home,
+    sign_in,
+    work,
+    queue,
+    call,
+    call_sound,
+    judging,
+    assigning,
+    adjudication,
+    samples,
+    agreement,
+    review_export,
+    sessions,
+)

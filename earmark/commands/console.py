@@ -130,6 +130,8 @@ def console_options(settings: Settings, *, host: str, port: int) -> ConsoleOptio
         url=settings.console_url or f"http://{shown}:{port}",
         session_time=timedelta(hours=settings.console_session_hours),
         links=True,
+        claim_time=timedelta(minutes=settings.console_claim_minutes),
+        double_review_share=settings.console_double_review_share,
     )
 
 
@@ -176,10 +178,14 @@ def _run(
         ) from None
     from console.state import Console
     from storage.database import open_database
+    from storage.queue_summary import refresh_stale
 
     screen = Screen(stderr=True)
     database = open_database(settings.resolved_database_url)
+    # After an upgrade from a version without a queue; the pages say how many calls are missing.
+    catching_up = threading.Thread(target=refresh_stale, args=(database,), daemon=True)
     try:
+        catching_up.start()
         app = create_app(
             Console(
                 database=database,

@@ -40,10 +40,21 @@ def upgrade(as_json: bool) -> None:
     from storage.database import upgrade as upgrade_schema
 
     url = load_settings().resolved_database_url
+    from storage.database import open_database
+    from storage.queue_summary import refresh_stale
+
     before = upgrade_schema(url)
     where, _ = schema_status(url)
+    database = open_database(url)
+    try:
+        # Not in the transaction of the steps: observers would wait for all of it.
+        n_calls = refresh_stale(database)
+    finally:
+        database.close()
+    if n_calls and not as_json:
+        click.echo(f"{where}: {n_calls} calls were put into the queue of reviews.")
     if as_json:
-        _print_json(database=where, before=before.current, after=before.head)
+        _print_json(database=where, before=before.current, after=before.head, queued=n_calls)
     elif before.is_current:
         click.echo(f"{where}: was up to date (schema {before.head}).")
     else:

@@ -7,6 +7,7 @@ from alembic import context
 # Their tables belong to the schema.
 import storage.console_tables
 import storage.keeping_tables
+import storage.review_tables
 import storage.trail_tables
 import storage.unmask_tables  # noqa: F401
 from storage.tables import METADATA
