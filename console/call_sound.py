@@ -146,7 +146,8 @@ def _masked(
         prefix = f"{REDACTED}{sources.report.call.day.isoformat()}/{sources.room_sid}/"
         copy = _head(objects, told.redacted.key) if told.redacted.key.startswith(prefix) else None
         if copy is not None:
-            return copy, Hearing.COPY, "The redacted copy: personal data is covered in it."
+            said = "is covered in it" if told.redacted.n_covered else "would be covered in it"
+            return copy, Hearing.COPY, f"The redacted copy: personal data {said}."
     if original is None:
         return None, Hearing.GONE, "There is no sound of this any more."
     why = why_closed(sources.report, told, row)

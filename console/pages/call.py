@@ -90,7 +90,7 @@ def unmask(
     """Lay text or sound open to this session for a while, and write down who, what and why."""
     view = call_of(request, room_sid)
     reason = " ".join(reason.split())
-    if not MIN_REASON_CHARS <= len(reason) <= MAX_REASON_CHARS:
+    if not MIN_REASON_CHARS <= len(reason) <= MAX_REASON_CHARS or not reason.isprintable():
         raise BadRequestError(
             f"Give the reason in {MIN_REASON_CHARS} to {MAX_REASON_CHARS} characters."
         )

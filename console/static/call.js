@@ -111,6 +111,12 @@ for (const kind of ["wheel", "touchmove"]) {
   list?.addEventListener(kind, () => { leftAloneUntil = performance.now() + 4000; }, { passive: true });
 }
 
+const player = page.querySelector(".player");
+new ResizeObserver(() => {
+  const height = getComputedStyle(player).position === "sticky" ? player.offsetHeight : 0;
+  page.style.setProperty("--player", `${height}px`);
+}).observe(document.documentElement);
+
 let isDragging = false;
 const seekByPointer = (event) => {
   const box = wide.getBoundingClientRect();
@@ -130,6 +136,10 @@ byId("zoom").addEventListener("change", (event) => {
   strips.scrollLeft = share(transport.position) * wide.clientWidth - strips.clientWidth / 2;
 });
 
+// Who clicks with a mouse is not at a button afterwards: the space bar plays again.
+page.addEventListener("click", (event) => {
+  if (event.detail > 0) event.target.closest("button, summary")?.blur();
+});
 document.addEventListener("click", (event) => {
   const to = event.target.closest("[data-seek]");
   if (to) {
@@ -240,7 +250,12 @@ const decide = async (form, button) => {
     const isDone = answer.headers.get("x-earmark-call-done") === "yes";
     const said = `Flag ${form.closest("[data-flag]").dataset.flag}: ${words}.`;
     notice(isDone ? `${said} Everything on this call is decided; n leads to the next one.` : said, "good");
-    if (window.htmx && byId("claim")) window.htmx.trigger("#claim", "decided");
+    if (isDone) {
+      void window.htmx?.ajax("GET", `/calls/${encodeURIComponent(page.dataset.room)}/claim`, {
+        target: "#claim",
+        swap: "outerHTML",
+      });
+    }
   } catch {
     notice("The console cannot be reached. Nothing was changed.");
   } finally {
@@ -284,6 +299,7 @@ const KEYS = {
   2: () => decideByKey("2"),
   3: () => decideByKey("3"),
   e: () => chosen?.querySelector("textarea")?.focus(),
+  c: () => byId("claim")?.querySelector("form[action$='/claim'] button")?.click(),
   u: openUnmask,
   "<": () => changeRate(-1),
   ">": () => changeRate(1),

@@ -7,11 +7,14 @@ words are scripted, so that no model has to be loaded.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import av
 
 from offline.audit import Auditor, Outcome
 from offline.find import Finder
@@ -219,6 +222,17 @@ def call_with_deleted_recording(
             ],
         )  # fmt: skip
         note_deleted(connection, key, STARTED_AT + timedelta(days=1))
+
+
+def as_mp3(sound: bytes) -> bytes:
+    """A sound as MP3."""
+    out = io.BytesIO()
+    with av.open(io.BytesIO(sound)) as source, av.open(out, "w", format="mp3") as target:
+        stream = target.add_stream("libmp3lame", rate=48_000, layout="mono")
+        for frame in source.decode(audio=0):
+            target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+    return out.getvalue()
 
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}"

@@ -44,10 +44,12 @@ def copy_rows(template: Path, database: Database) -> None:
         source.close()
 
 
-def copy_objects(template: Path, objects: ObjectStore) -> None:
-    """Put all objects of a template into another store, of any kind."""
+def copy_objects(template: Path, objects: ObjectStore, room_sid: str) -> None:
+    """Put the objects of a call into another store, of any kind."""
     found = open_objects(str(template / "objects"))
     for info in found.list():
+        if f"/{room_sid}/" not in info.key:
+            continue
         objects.put_bytes(info.key, found.get_bytes(info.key), content_type="audio/ogg")
 
 

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,16 +15,25 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from console.access import Role
+from console.app import create_app
 from console.call_sound import sound_id
 from console.state import Console
 from rules.masking import MASK
 from rules.types import Span
+from storage.objects import open_objects
 from storage.recordings import recordings_of
 from storage.trail_tables import TRAIL
 from storage.unmaskings import GRANT_TIME
 from storage.verdicts import Verdict, VerdictDecision, VerdictSubject, add_verdict
+from tests.console.conftest import s3_access, signed_in_token  # noqa: F401 - fixture
 from tests.console.rich_calls import MARKUP, demo_sounds
-from tests.console.rich_fixtures import rich, rich_template  # noqa: F401 - fixtures
+from tests.console.rich_fixtures import (  # noqa: F401 - fixtures
+    copy_objects,
+    copy_rows,
+    rich,
+    rich_template,
+)
+from tests.servers.s3 import S3Server
 
 SIGNED_IN = Callable[..., TestClient]
 CARD = "four, five, three, nine"
@@ -103,6 +113,7 @@ def test_unmasking_needs_permission_and_a_reason(
         {"reason": "short"},
         {"reason": "   a       b   "},
         {"reason": "x" * 201},
+        {"reason": "a reason with \0 in it"},
         {"text": "", "audio": ""},
     ):
         assert unmask(lead, "RM_audited", **fields).status_code == 400
@@ -408,3 +419,30 @@ def test_no_object_key_and_no_identity_stands_in_the_page(
     page = signed_in(Role.LEAD).get("/calls/RM_audited").text
     assert "recordings/2026" not in page
     assert "redacted/" not in page
+
+
+@pytest.mark.s3
+def test_sound_streams_from_s3(
+    console: Console,
+    rich_template: Path,  # noqa: F811
+    s3_access: S3Server,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """Page, outline and ranges of sound are the same out of a bucket."""
+    objects = open_objects(
+        f"{s3_access.url}/{tmp_path.name}", s3_endpoint_url=s3_access.endpoint_url
+    )
+    copy_rows(rich_template, console.database)
+    copy_objects(rich_template, objects, "RM_clean")
+    there = Console(database=console.database, objects=objects, options=console.options)
+    with TestClient(create_app(there), base_url=console.options.url) as client:
+        client.cookies.set(console.options.cookie, signed_in_token(there, Role.REVIEWER))
+        assert client.get("/calls/RM_clean").status_code == 200
+        path = f"/calls/RM_clean/sound/{sound_of(there, 'RM_clean')}"
+        whole = demo_sounds()["customer"]
+        assert client.get(path).content == whole
+        part = client.get(path, headers={"range": "bytes=1000-1999"})
+        assert (part.status_code, part.content) == (206, whole[1000:2000])
+        again = {"range": "bytes=-9", "if-range": part.headers["etag"]}
+        assert client.get(path, headers=again).content == whole[-9:]
+        assert client.get(path, headers={"range": "bytes=0-0,2-3"}).status_code == 416
