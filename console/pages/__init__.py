@@ -7,7 +7,16 @@ from typing import Protocol
 from fastapi import APIRouter
 
 from console.navigation import Place
-from console.pages import home, rule_edit, rule_proposals, rules, sessions, sign_in
+from console.pages import (
+    home,
+    live,
+    quality,
+    rule_edit,
+    rule_proposals,
+    rules,
+    sessions,
+    sign_in,
+)
 
 
 class Page(Protocol):
@@ -21,7 +30,9 @@ PAGES: tuple[Page, ...] = (
     home,
     sign_in,
     sessions,
+    live,
     rules,
     rule_edit,
     rule_proposals,
+    quality,
 )

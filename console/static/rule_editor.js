@@ -80,7 +80,7 @@ const editorOf = (textarea) => {
       keymap.of([leave, ...completionKeymap, ...lintKeymap, ...searchKeymap, ...historyKeymap,
         ...defaultKeymap, indentWithTab]),
       EditorView.contentAttributes.of({
-        "aria-labelledby": `${textarea.id}-label`, "aria-describedby": "editor-help",
+        "aria-labelledby": `${textarea.id}-label`, "aria-describedby": "editor-help", tabindex: "0",
       }),
       EditorView.domEventHandlers({blur: (event, view) => { view.setTabFocusMode(false); }}),
       EditorView.updateListener.of((update) => {

@@ -119,13 +119,13 @@ def test_without_its_script_the_editor_is_a_form(site: Site) -> None:
     page = site.page(Role.RULE_EDITOR, name="edna")
     page.route("**/static/vendor/*", lambda route: route.abort())
     page.goto("/rules/edit?file=talk.yaml")
-    texts = page.get_by_label("Rules", exact=True)
+    texts = page.get_by_role("textbox", name="Rules", exact=True)
     expect(texts).to_be_visible()
     assert texts.input_value() == PACK.decode()
     texts.fill(PACK.decode().replace("say nothing", "hush now"))
     page.get_by_role("button", name="Run the cases").click()
     expect(page.locator("#results")).to_contain_text("1 of 4 cases fail.")
-    expect(page.get_by_label("Rules", exact=True)).to_have_value(
+    expect(page.get_by_role("textbox", name="Rules", exact=True)).to_have_value(
         PACK.decode().replace("say nothing", "hush now")
     )
     assert accessibility_faults(page) == []
