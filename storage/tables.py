@@ -91,7 +91,7 @@ HITS = Table(
     Column("score", Double, nullable=False),
     Column("state", Text, nullable=False),
     Column("at_s", Double, nullable=False),
-    Column("recorded_at", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False, index=True),
     Column("shadow", Boolean, nullable=False, server_default=false()),  # of a rule on trial
 )
 

@@ -1,4 +1,4 @@
-"""Published versions of the rule book, and the proposals that lead to them."""
+"""Published versions of the rule book, proposals that lead to them; newest hits by an index."""
 
 from __future__ import annotations
 
@@ -116,8 +116,13 @@ def upgrade() -> None:
     )
 
 
+    # The page of what goes on asks for the newest hits every second.
+    op.create_index("ix_hits_recorded_at", "hits", ["recorded_at"])
+
+
 def downgrade() -> None:
     """Remove the tables; every published version is forgotten with them."""
+    op.drop_index("ix_hits_recorded_at", table_name="hits")
     for name in (
         "rule_proposal_files",
         "rule_proposals",
