@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -24,7 +24,7 @@ from offline.stages.store import ObjectStageStore
 from rules.loader import load_rulebook
 from speech.embedding import embedder_for
 from speech.transcribers import Device
-from storage.database import open_database
+from storage.database import Database, open_database
 from storage.objects import open_objects
 from storage.versions import LockRules
 
@@ -99,9 +99,18 @@ class AuditPlan:
 
     @contextmanager
     def open(
-        self, owner: str | None, announce: Announce = lambda what: nullcontext()
+        self,
+        owner: str | None,
+        announce: Announce = lambda what: nullcontext(),
+        *,
+        database: Database | None = None,
     ) -> Iterator[Workplace]:
         """Open database, object store and models for one worker.
+
+        Args:
+            owner: Under which name it claims; None where nobody speaks for it.
+            announce: Called with a sentence before something slow.
+            database: One that is open already, and stays so; None = its own.
 
         Raises:
             BadInputError: the rules here are others than those of whoever made the plan.
@@ -117,22 +126,21 @@ class AuditPlan:
             self.objects_url, s3_endpoint_url=self.s3_endpoint_url, locks=self.locks
         )
         objects.check()  # before minutes of work, not after
-        database = open_database(self.database_url)
         # A call without a mix needs no diarizer, and one with a mix gets a finding.
         diarizer, lack = diarizer_or_lack(
             self.diarizer, models_dir=self.models_dir, cpu_threads=self.cpu_threads
         )
-        engines = self.engines.build(announce)
-        try:
+        opened = nullcontext(database) if database else closing(open_database(self.database_url))
+        with opened as rows, closing(self.engines.build(announce)) as engines:
             claims = Claims(
-                database,
+                rows,
                 self.lease_s,
                 owner=owner,
                 max_faults=self.max_faults,
                 takes_poisoned=self.retries_poisoned,
             )
             auditor = Auditor(
-                database=database,
+                database=rows,
                 objects=objects,
                 rulebook=rulebook,
                 engines=engines,
@@ -145,7 +153,4 @@ class AuditPlan:
                 redaction=self.redaction,
                 replaces=self.replaces,
             )
-            yield Workplace(finder=Finder(database, objects), auditor=auditor, claims=claims)
-        finally:
-            engines.close()
-            database.close()
+            yield Workplace(finder=Finder(rows, objects), auditor=auditor, claims=claims)
