@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -102,9 +102,18 @@ class AuditPlan:
 
     @contextmanager
     def open(
-        self, owner: str | None, announce: Announce = lambda what: nullcontext()
+        self,
+        owner: str | None,
+        announce: Announce = lambda what: nullcontext(),
+        *,
+        database: Database | None = None,
     ) -> Iterator[Workplace]:
         """Open database, object store and models for one worker.
+
+        Args:
+            owner: Under which name it claims; None where nobody speaks for it.
+            announce: Called with a sentence before something slow.
+            database: One that is open already, and stays so; None = its own.
 
         Raises:
             BadInputError: the rules here are others than those of whoever made the plan.
@@ -116,24 +125,23 @@ class AuditPlan:
             self.objects_url, s3_endpoint_url=self.s3_endpoint_url, locks=self.locks
         )
         objects.check()  # before minutes of work, not after
-        database = open_database(self.database_url)
-        if rulebook is None:
-            rulebook = self._published(database)
         # A call without a mix needs no diarizer, and one with a mix gets a finding.
         diarizer, lack = diarizer_or_lack(
             self.diarizer, models_dir=self.models_dir, cpu_threads=self.cpu_threads
         )
-        engines = self.engines.build(announce)
-        try:
+        opened = nullcontext(database) if database else closing(open_database(self.database_url))
+        with opened as rows, closing(self.engines.build(announce)) as engines:
+            if rulebook is None:
+                rulebook = load_in_force(rows, self.rules_version).rulebook
             claims = Claims(
-                database,
+                rows,
                 self.lease_s,
                 owner=owner,
                 max_faults=self.max_faults,
                 takes_poisoned=self.retries_poisoned,
             )
             auditor = Auditor(
-                database=database,
+                database=rows,
                 objects=objects,
                 rulebook=rulebook,
                 rules_version=self.rules_version,
@@ -147,10 +155,7 @@ class AuditPlan:
                 redaction=self.redaction,
                 replaces=self.replaces,
             )
-            yield Workplace(finder=Finder(database, objects), auditor=auditor, claims=claims)
-        finally:
-            engines.close()
-            database.close()
+            yield Workplace(finder=Finder(rows, objects), auditor=auditor, claims=claims)
 
     def _from_files(self) -> Rulebook:
         rulebook = load_rulebook(self.rules)
@@ -159,10 +164,3 @@ class AuditPlan:
                 "the rules where a worker runs are others than here; give all machines the same"
             )
         return rulebook
-
-    def _published(self, database: Database) -> Rulebook:
-        try:
-            return load_in_force(database, self.rules_version).rulebook
-        except BaseException:
-            database.close()
-            raise

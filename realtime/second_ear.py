@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime import metrics
-from realtime.errors import RecognitionError
+from realtime.errors import RecognitionDropped, RecognitionError
 from realtime.recognition import AsyncRecogniser
 from realtime.ticket import Ticket
 from rules.readings import WHOLE_SCORE, may_hold_number
@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 # The speaker's next words wait behind it. What takes longer comes too late to be of use live, and
 # the audit hears everything by the larger model anyway.
 AGAIN_TIMEOUT_S = 5.0
-# Pieces of all speakers of a call that wait for it at a time.
-_MAX_WAITING = 2
 
 
 class Judge(Protocol):
@@ -58,7 +56,6 @@ class SecondEar:
         self._recogniser = recogniser
         self._judge = judge
         self._timeout_s = timeout_s
-        self._n_waiting = 0
 
     async def better(
         self,
@@ -90,20 +87,18 @@ class SecondEar:
         known = self._judge.weigh(said)
         if known >= WHOLE_SCORE:
             return first
-        if self._n_waiting >= _MAX_WAITING:
-            metrics.heard_again("busy")
-            return first
         began_s = time.monotonic()
-        self._n_waiting += 1
         try:
             async with asyncio.timeout(self._timeout_s):
                 second = await self._recogniser.transcribe(samples, ticket)
+        except RecognitionDropped:  # its queue is full: `recognition.second_recogniser`
+            metrics.heard_again("busy")
+            return first
         except (RecognitionError, TimeoutError) as exc:
             log.warning("a number was not heard once more", extra={"error": type(exc).__name__})
             metrics.heard_again("failed")
             return first
         finally:
-            self._n_waiting -= 1
             if on_worked is not None:
                 on_worked(time.monotonic() - began_s)
         best = self._best(first, known, second, as_utterance)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
-from earmark.audit_options import Chosen, Shard, ShardType, check
+from earmark.audit_options import Chosen, ShardType, check
 from earmark.audit_output import AuditOutput
 from earmark.audit_screen import AuditScreen
-from earmark.cli import exit_code_of
 from earmark.errors import BadInputError
 from earmark.keeping_settings import lock_rules
 from earmark.logs import setup_logging
@@ -31,7 +28,6 @@ from earmark.wiring import (
 
 if TYPE_CHECKING:
     from earmark.audit_plan import AuditPlan
-    from offline.call import Call
     from storage.objects import ObjectStore
 
 _MAX_THREADS = 4  # more make one transcriber hardly faster
@@ -160,14 +156,32 @@ def command(rules: tuple[Path, ...], as_json: bool, show_text: bool, **options: 
     plan = _plan(chosen, settings, rules)
     objects = open_store(settings)
     output = AuditOutput(objects, as_json=as_json, show_text=show_text)
-    if chosen.is_of_many:
-        code = _audit_many(chosen, plan, objects, screen, output)
-    else:
-        code = _audit_named(chosen, plan, screen, output)
-    held = _held_calls(plan)
-    _forget_transcripts(settings.keep_transcripts_days, held, objects, screen)
-    _forget_stages(settings.keep_stages_days, held, objects)
-    raise SystemExit(code)
+    raise SystemExit(_audit(chosen, plan, objects, screen, output))
+
+
+def _audit(
+    chosen: Chosen,
+    plan: AuditPlan,
+    objects: ObjectStore,
+    screen: AuditScreen,
+    output: AuditOutput,
+) -> int:
+    from earmark.audit_leftovers import forget_leftovers
+    from earmark.audit_many import audit_many
+    from earmark.audit_named import audit_named
+    from storage.database import open_database
+
+    objects.check()  # before minutes of work, not after
+    database = open_database(plan.database_url)
+    try:
+        if chosen.is_of_many:
+            code = audit_many(chosen, plan, database, objects, screen, output)
+        else:
+            code = audit_named(chosen, plan, database, screen, output)
+        forget_leftovers(plan, database, objects, screen)
+    finally:
+        database.close()
+    return code
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -212,136 +226,3 @@ def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditP
         retries_poisoned=chosen.retry_poisoned,
         replaces=chosen.replace,
     )
-
-
-def _audit_named(chosen: Chosen, plan: AuditPlan, screen: AuditScreen, output: AuditOutput) -> int:
-    """Audit files, or the calls of one name, in this process and one after the other."""
-    from offline.files import find_files
-    from offline.report import Headline
-    from speech.errors import SpeechError
-
-    with plan.open(None, screen.busy) as place:
-        with screen.busy("Looking for recordings"):
-            calls: Sequence[Call] = (
-                (find_files(chosen.files, chosen.speakers, are_mixed=chosen.mixed),)
-                if chosen.files
-                else place.finder.by_name(chosen.call_name or "").calls
-            )
-        failed: list[int] = []
-        lacks: dict[str, None] = {}
-        all_clean = True
-        for number, call in enumerate(calls, start=1):
-            label = f"Call {number} of {len(calls)}" if len(calls) > 1 else "Audit"
-            try:
-                with screen.bar(label) as on_progress:
-                    outcome = place.auditor.audit(call, on_progress)
-            except Exception as exc:
-                code = exit_code_of(exc)
-                # Models that are missing are missing for every call.
-                if code is None or len(calls) == 1 or isinstance(exc, SpeechError):
-                    raise
-                failed.append(code)
-                screen.warn(f"{call.room_sid} could not be audited: {exc}")
-                continue
-            found_nothing = outcome.report.headline is Headline.CLEAN
-            all_clean &= found_nothing or chosen.findings_ok
-            lacks.update(dict.fromkeys(outcome.lacks))
-            output.show(outcome)
-            screen.tell_of_kept(outcome)
-    screen.tell_of_lacks(lacks)
-    if lacks:
-        return 3
-    if failed and len(failed) == len(calls):
-        return max(failed)
-    return 0 if all_clean and not failed else 1
-
-
-def _audit_many(
-    chosen: Chosen,
-    plan: AuditPlan,
-    objects: ObjectStore,
-    screen: AuditScreen,
-    output: AuditOutput,
-) -> int:
-    """Audit calls by their time, many at once."""
-    from earmark.audit_runs import Workers, exit_code, find_batches, run_batches
-    from storage.database import open_database
-
-    shard = chosen.shard or Shard()
-    objects.check()  # before minutes of work, not after
-    database = open_database(plan.database_url)
-    try:
-        found = find_batches(chosen, database, objects, screen)
-        workers = Workers(
-            engine=chosen.engine,
-            address=chosen.address,
-            n_workers=chosen.workers,
-            n_threads=chosen.threads,
-        )
-        summary = run_batches(
-            plan, workers, found.batches, database, shard=shard, screen=screen, output=output
-        )
-    finally:
-        database.close()
-    output.show_summary(summary)
-    screen.tell_of_lacks(summary.lacks)
-    for day in dict.fromkeys(batch.day for batch in found.batches if batch.day is not None):
-        _sum_up(day, plan, objects, screen)
-    n_unchecked = screen.n_unreadable + found.n_left_out
-    return exit_code(summary, n_unchecked=n_unchecked, findings_ok=chosen.findings_ok)
-
-
-def _sum_up(day: date, plan: AuditPlan, objects: ObjectStore, screen: AuditScreen) -> None:
-    from offline.errors import DayBusyError
-    from offline.night import sum_up
-    from storage.database import open_database
-
-    database = open_database(plan.database_url)
-    try:
-        night = sum_up(database, objects, day)
-    except DayBusyError:
-        # Whoever is at it sums the day up when it is through.
-        screen.say(f"Another run writes reports of {day}; the summary of the day is left to it.")
-        return
-    finally:
-        database.close()
-    screen.say(f"Summary of the day: {objects.url(night.html_key)}")
-
-
-def _held_calls(plan: AuditPlan) -> frozenset[str]:
-    """Calls under legal hold, of which nothing is removed."""
-    from storage.database import open_database
-    from storage.holds import held_calls
-
-    database = open_database(plan.database_url)
-    try:
-        with database.begin(read_only=True) as connection:
-            return held_calls(connection).room_sids
-    finally:
-        database.close()
-
-
-def _forget_transcripts(
-    days: int | None, held: frozenset[str], objects: ObjectStore, screen: AuditScreen
-) -> None:
-    """Remove the transcripts whose time is over.
-
-    Where none are to be kept, those of earlier days stay: a shell without the setting must not
-    empty the store of those who have it.
-    """
-    from storage.transcripts import forget_transcripts
-
-    if days is not None:
-        n_old = forget_transcripts(
-            objects, before=datetime.now(UTC) - timedelta(days=days), held=held
-        )
-        if n_old:
-            what = "1 kept transcript was" if n_old == 1 else f"{n_old} kept transcripts were"
-            screen.say(f"{what} older than {days} days and {what.split()[-1]} removed.")
-
-
-def _forget_stages(days: int | None, held: frozenset[str], objects: ObjectStore) -> None:
-    """Remove what stages made and nobody needs: of dead audits, and what was kept long enough."""
-    from storage.stage_work import forget_stages
-
-    forget_stages(objects, now=datetime.now(UTC), keep_days=days, held=held)

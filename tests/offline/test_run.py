@@ -119,7 +119,7 @@ def test_a_pool_does_what_one_would_do_and_nothing_twice(
     first, told = place.run(script)
     assert first.counts() | {"elapsed_s": 0} == {
         "calls": 4, "audited": 4, "already_done": 0, "failed": 0, "poisoned": 0,
-        "with_another_run": 0, "incomplete": 1, "with_findings": 1,
+        "with_another_run": 0, "incomplete": 1, "lacking_models": 0, "with_findings": 1,
         "findings": {"info": 0, "low": 0, "medium": 0, "high": 1, "critical": 0},
         "elapsed_s": 0,
     }  # fmt: skip
