@@ -19,7 +19,7 @@ import pytest
 from prometheus_client import Counter, Gauge, Histogram
 from ruamel.yaml import YAML
 
-from earmark.commands import analyst, observe, watch
+from earmark.commands import analyst, console, observe, watch
 from earmark.settings import Settings
 from earmark.shown import variable_of
 from realtime import metrics, vitals
@@ -37,8 +37,13 @@ RUN_ONCE = {
     "migrate": "brings the schema up to date and ends",
     "audit": "audits and ends",
 }
-OURS = {"bucket", "migrate", "observe", "watch", "analyst", "webhooks", "audit"}
-COMMANDS = {"observe": observe.command, "watch": watch.command, "analyst": analyst.command}
+OURS = {"bucket", "migrate", "observe", "watch", "analyst", "webhooks", "console", "audit"}
+COMMANDS = {
+    "observe": observe.command,
+    "watch": watch.command,
+    "analyst": analyst.command,
+    "console": console.command,
+}
 SECRET = re.compile(r"SECRET|PASSWORD|KEY")
 
 
@@ -102,7 +107,8 @@ def test_no_secret_has_a_value() -> None:
     for name in SERVICES:
         for variable, value in environment_of(name).items():
             if SECRET.search(variable) and value is not None:
-                assert "${" in value, f"{name}: {variable}"
+                is_path = variable.endswith("_FILE") and value.startswith("/run/secrets/")
+                assert is_path or "${" in value, f"{name}: {variable}"
     example = (INFRA / ".env.example").read_text(encoding="utf-8")
     given = re.findall(r"^(\w*(?:SECRET|PASSWORD)\w*)=(.+)$", example, re.MULTILINE)
     assert given == []
@@ -171,7 +177,22 @@ def test_analyst_can_ask_the_observer() -> None:
     assert "outside" in SERVICES["analyst"]["networks"]
 
 
-@pytest.mark.parametrize("name", ["observe", "watch", "analyst"])
+def test_console_is_for_a_proxy() -> None:
+    """It is reached on loopback only, has what OIDC needs, and the key that signs the trail."""
+    console_service = SERVICES["console"]
+    (port,) = console_service["ports"]
+    assert port.startswith("127.0.0.1:")
+    given = set(environment_of("console"))
+    for name in ("URL", "OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_ROLES"):
+        assert f"EARMARK_CONSOLE_{name}" in given
+    (secret,) = console_service["secrets"]
+    assert environment_of("console")["EARMARK_TRAIL_KEY_FILE"] == f"/run/secrets/{secret['target']}"
+    assert "outside" in console_service["networks"]
+    for name in ("observe", "audit", "console"):
+        assert "EARMARK_RULES" in environment_of(name), "published rules are for all of them"
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_page_is_asked_where_it_is(name: str) -> None:
     """The health check asks the port on which the command answers without being told one."""
     (command, *options) = SERVICES[name]["command"]
@@ -188,7 +209,7 @@ def test_image() -> None:
     assert re.search(r"^ARG PYTHON_IMAGE=python:3\.11\.\d+-slim-\w+$", text, re.MULTILINE)
     assert re.search(r"uv==\d", text)
     assert "--constraint requirements.lock" in text
-    assert "[models,scale,similarity]" in text
+    assert "[console,models,scale,similarity]" in text
     assert "earmark models pull" in text
     assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == [SERVICES["observe"]["user"]]
     assert "latest" not in text

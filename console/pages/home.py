@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from console.guard import GuardedRoute, person_of
+from console.headers import HEALTH_PATH
 from console.navigation import Place
 from console.rendering import render
 
@@ -30,7 +31,7 @@ def home(request: Request) -> Response:
     return RedirectResponse(places[0].path, status_code=303)
 
 
-@router.get("/healthz", openapi_extra={"public": True})
+@router.get(HEALTH_PATH, openapi_extra={"public": True})
 def health() -> dict[str, str]:
     """Say that the console answers."""
     return {"status": "ok"}
