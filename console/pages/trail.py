@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from console.access import Permission, Person
+from console.anchoring import Verified
 from console.errors import BadRequestError, NotThereError
 from console.guard import GuardedRoute, needs
 from console.navigation import Place
@@ -47,6 +48,7 @@ def show(
     with console_of(request).database.begin(read_only=True) as connection:
         found = newest_entries(connection, wanted, before=before, limit=PAGE_ENTRIES + 1)
     entries = found[:PAGE_ENTRIES]
+    state = _state(request)
     older = {**given, "before": str(entries[-1].seq)} if len(found) > PAGE_ENTRIES else None
     return render(
         request,
@@ -57,12 +59,13 @@ def show(
         query=urlencode(given),
         older=urlencode(older) if older else None,
         is_newest=before is None,
-        **_state(request),
+        doubtful=_doubtful(state["verified"], [entry.seq for entry in entries]),
+        **state,
     )
 
 
 @router.get("/trail/state")
-def state(request: Request, person: Person = needs(Permission.VIEW_TRAIL)) -> Response:
+def stands(request: Request, person: Person = needs(Permission.VIEW_TRAIL)) -> Response:
     """Show how the trail stands, as a part of the page."""
     return render(request, "_trail_state.html", **_state(request))
 
@@ -122,6 +125,14 @@ def _state(request: Request) -> dict[str, Any]:
         "has_key": anchoring is not None,
         "verified": anchoring.verified if anchoring is not None else None,
     }
+
+
+def _doubtful(verified: Verified | None, seqs: Iterable[int]) -> frozenset[int]:
+    """Entries of a page that the last verification named."""
+    if verified is None or verified.found is None:
+        return frozenset()
+    spans = [(fault.seq, fault.last_seq) for fault in verified.found.faults]
+    return frozenset(seq for seq in seqs if any(first <= seq <= last for first, last in spans))
 
 
 def _given(**fields: str) -> dict[str, str]:

@@ -49,6 +49,9 @@ class Between(httpx.BaseTransport):
         self.last_token: dict[str, Any] = {}
         self.asked: list[str] = []
 
+    def close(self) -> None:
+        self._real.close()  # it opens anew when it is used again
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
         self.asked.append(path)

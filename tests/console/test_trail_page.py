@@ -167,6 +167,7 @@ def test_verifying(
     tamper(console.database, edit(3, actor="nobody"))
     client.post("/trail/verify")
     waited_for(anchoring)
+    assert client.get("/trail").text.count('class="doubtful"') == 1
     page = client.get("/trail/state").text
     assert "Not as it was written." in page
     assert "entry 3: was changed, since the hash does not fit" in page

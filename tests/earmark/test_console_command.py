@@ -46,6 +46,54 @@ def test_it_starts_and_its_link_signs_in(tmp_path: Path) -> None:
         _, log = process.communicate(timeout=30)
     assert "token" not in log.replace(link, "")
     assert "Traceback" not in log
+    # Who signed in is in the trail, and where it stood at the end is signed and stored.
+    done = subprocess.run(
+        [sys.executable, "-m", "earmark", "trail", "verify", "--json"],
+        capture_output=True, text=True, check=True, env=environment, cwd=ROOT,
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert (found["n_entries"], found["anchored_seq"], found["n_heads"]) == (2, 2, 1)
+
+
+OIDC = {
+    "EARMARK_CONSOLE_OIDC_ISSUER": "https://id.example.com",
+    "EARMARK_CONSOLE_OIDC_CLIENT_ID": "earmark",
+    "EARMARK_CONSOLE_OIDC_ROLES": "qa=reviewer,qa-leads=lead",
+}
+
+
+def test_with_an_identity_provider_there_are_no_links(tmp_path: Path) -> None:
+    """Nothing that signs in is printed, whether the provider can be reached or not."""
+    environment = {
+        "PATH": os.environ["PATH"], "EARMARK_DATA_DIR": str(tmp_path), **OIDC,
+        "EARMARK_CONSOLE_OIDC_ISSUER": "http://127.0.0.1:1",
+    }  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "earmark", "console", "--no-open", "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT,
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        base = process.stderr.readline().strip().removeprefix("Console: ").rstrip("/")
+        page = httpx.get(f"{base}/sign-in")
+        assert 'href="/sign-in/oidc"' in page.text
+        assert httpx.get(f"{base}/sign-in/oidc").status_code == 503
+        assert httpx.get(f"{base}/sign-in/link", params={"token": "x"}).status_code == 404
+    finally:
+        process.send_signal(signal.SIGINT)
+        out, log = process.communicate(timeout=30)
+    assert out == ""
+    assert "Traceback" not in log
+
+
+def test_no_link_beside_an_identity_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command says why it makes none."""
+    run = InProcess(subcommand="console", monkeypatch=monkeypatch, capsys=capsys)
+    code, out, err = run("link", EARMARK_DATA_DIR=str(tmp_path), **OIDC)
+    assert (code, out) == (2, "")
+    assert "this console signs in by OIDC" in err
 
 
 @pytest.mark.parametrize(
@@ -65,6 +113,26 @@ def test_it_starts_and_its_link_signs_in(tmp_path: Path) -> None:
         pytest.param(
             [], {"EARMARK_CONSOLE_URL": "https://earmark.example.com/console"},
             "must be scheme and host only", id="path-in-address",
+        ),
+        pytest.param(
+            [], OIDC | {"EARMARK_CONSOLE_OIDC_ISSUER": "http://id.example.com"},
+            "console_oidc_issuer: Value error, must be an https address", id="provider-without-tls",
+        ),
+        pytest.param(
+            [], OIDC | {"EARMARK_CONSOLE_OIDC_CLIENT_ID": ""},
+            "set console_oidc_client_id, too", id="no-client",
+        ),
+        pytest.param(
+            [], OIDC | {"EARMARK_CONSOLE_OIDC_ROLES": ""},
+            "say with console_oidc_roles which groups get in", id="no-groups",
+        ),
+        pytest.param(
+            [], OIDC | {"EARMARK_CONSOLE_OIDC_ROLES": "qa=boss"},
+            "must be GROUP=ROLE with a role of reviewer, lead", id="no-such-role",
+        ),
+        pytest.param(
+            ["--host", "0.0.0.0"], OIDC,  # noqa: S104 - what must not work
+            "is not protected on its way", id="no-tls-before-it",
         ),
         pytest.param(["--name", "a\nb"], {}, "--name: must be a name", id="odd-name"),
     ],

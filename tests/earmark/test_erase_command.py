@@ -29,11 +29,13 @@ from storage.erasure_person import Person
 from storage.erasure_receipts import ErasureStatus, all_receipts
 from storage.holds import hold_objects, release_holds, set_hold
 from storage.mentions import parquet_texts
+from storage.trail import TrailAction, TrailEvent, append
 from storage.transcripts import parse_transcript
 from storage.versions import LockRules, versions_of
 from tests.earmark.command import InProcess
 from tests.offline.builders import demo_sound, made_report, write_wav
 from tests.storage.keeping import BOTH, House, ago, fill_call, house, is_killed, write_table
+from tests.storage.trails import anchored, faults, verified
 
 WHO = "wilhelmina-kx"
 PHONE = "+4915112345678"
@@ -125,6 +127,27 @@ def test_nothing_is_left(home: House, erase: InProcess) -> None:
         data = Path(home.variables["EARMARK_DATA_DIR"])
         for file in data.glob("earmark.db*"):
             assert WHO.encode() not in file.read_bytes(), file
+
+
+@pytest.mark.parametrize("who", [WHO, "earmark", "head"])
+def test_the_trail_stays(home: House, erase: InProcess, who: str) -> None:
+    """Entries and heads are left as they are, and how many entries name the person is said."""
+    fill(home)
+    with home.database.begin() as connection:
+        for reason in (f"asked for by {who}", "ticket 81"):
+            event = TrailEvent(
+                actor="oidc:7", action=TrailAction.UNMASK_TEXT, room_sid=MINE,
+                detail={"reason": reason},
+            )  # fmt: skip
+            append(connection, event)
+    anchored(home.database, home.store)
+    code, out, _ = erase(who, "--json", **home.variables)
+    last = json.loads(out.splitlines()[-1])
+    assert (code, last["status"], last["trail_entries"]) == (1, "partial", 1)
+    found = verified(home.database, home.store)
+    assert (faults(found), found.anchored_seq) == ([], 2)
+    _, out, _ = erase(who, **home.variables)
+    assert "left: 1 entries of the audit trail that name them" in out
 
 
 def test_what_stays_of_a_call(home: House, erase: InProcess) -> None:
