@@ -211,7 +211,7 @@ def test_a_sample(site: Site) -> None:
     page.get_by_label("Calls").fill("5")
     page.get_by_role("button", name="Draw").click()
     expect(page.get_by_role("heading", name="Sample March")).to_be_visible()
-    page.get_by_role("textbox").first.fill("pii.card-number")
+    page.get_by_label("Rule that should have flagged").first.fill("pii.card-number")
     page.get_by_role("button", name="Missed this").first.click()
     expect(page.get_by_text("Something was missed on")).to_be_visible()
     page.get_by_role("button", name="Nothing missed").first.click()
