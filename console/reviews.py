@@ -47,6 +47,16 @@ class QueueView:
     sort: Sort
     query: Mapping[str, str]  # as it stands in the address, without what is the default
 
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """What stands in each field of the form."""
+        return {name: self.query.get(name, "") for name in NAMES}
+
+    @property
+    def text(self) -> str:
+        """What stands behind the question mark."""
+        return urlencode(dict(self.query))
+
     def address(self, *, after: Cursor | None = None, **changes: str | None) -> str:
         """The address of this view, changed."""
         query = {name: value for name, value in {**self.query, **changes}.items() if value}

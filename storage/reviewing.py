@@ -42,7 +42,7 @@ class Subject:
 
     kind: VerdictSubject
     id: str
-    audit_key: str | None = None  # of a finding
+    audit_key: str | None = None  # of a finding; None = of the call's latest audit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,11 +224,11 @@ def _judged(
 
 def _item(connection: Connection, room_sid: str, subject: Subject) -> ReviewItem:
     for item in items_of(connection, [room_sid]).get(room_sid, ()):
-        is_it = (
-            item.hit_id == subject.id
-            if subject.kind is VerdictSubject.HIT
-            else (item.subject_id, item.audit_key) == (subject.id, subject.audit_key)
-        )
+        if subject.kind is VerdictSubject.HIT:
+            is_it = item.hit_id == subject.id
+        else:
+            is_it = item.audit_key is not None and item.subject_id == subject.id
+            is_it = is_it and subject.audit_key in {None, item.audit_key}
         if is_it:
             return item
     raise ReviewMissingError(
@@ -253,7 +253,7 @@ def _verdict(
         room_sid=item.room_sid,
         subject=subject.kind,
         subject_id=subject.id,
-        audit_key=subject.audit_key,
+        audit_key=item.audit_key if subject.kind is VerdictSubject.FINDING else None,
         rule_id=item.rule_id,
         rule_version=item.rule_version,
         speaker=item.speaker,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Form
 from starlette.requests import Request
@@ -57,6 +57,7 @@ def show(
         context |= {
             "rules": queue.rule_ids(), "views": views_for(connection, person.id),
             "assignees": tuple(open_by_assignee(connection)), "people": sorted(names.items()),
+            "query_text": lambda query: urlencode(dict(query)),
             "shown": tuple(Shown), "severities": tuple(reversed(Severity)), "sorts": tuple(Sort),
             "flagged": tuple(Flagged), "all": ALL, "max_name": MAX_NAME_CHARS,
         }  # fmt: skip

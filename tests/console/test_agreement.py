@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from console.agreement import (
     PairAgreement,
@@ -57,14 +58,13 @@ def test_cohen_kappa(counts: dict[tuple[str, str], int], expected: float | None)
 
 def test_kappa_as_another_library_has_it() -> None:
     """On random decisions, kappa is scikit-learn's to the last digits."""
-    metrics = pytest.importorskip("sklearn.metrics")
     chance = random.Random(7)  # noqa: S311 - repeatable, not secret
     for n in (2, 5, 40, 300):
         pairs = [
             (chance.choice("abc"), chance.choice("abc") if chance.random() < 0.5 else "a")
             for _ in range(n)
         ]
-        theirs = metrics.cohen_kappa_score(*map(list, zip(*pairs, strict=True)))
+        theirs = cohen_kappa_score(*map(list, zip(*pairs, strict=True)))
         assert cohen_kappa(pairs) == pytest.approx(theirs, abs=1e-12)
 
 
