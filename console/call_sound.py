@@ -146,8 +146,12 @@ def _masked(
         prefix = f"{REDACTED}{sources.report.call.day.isoformat()}/{sources.room_sid}/"
         copy = _head(objects, told.redacted.key) if told.redacted.key.startswith(prefix) else None
         if copy is not None:
-            said = "is covered in it" if told.redacted.n_covered else "would be covered in it"
-            return copy, Hearing.COPY, f"The redacted copy: personal data {said}."
+            said = (
+                "personal data is covered in it"
+                if told.redacted.n_covered
+                else "nothing in it had to be covered"
+            )
+            return copy, Hearing.COPY, f"The redacted copy: {said}."
     if original is None:
         return None, Hearing.GONE, "There is no sound of this any more."
     why = why_closed(sources.report, told, row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from contextlib import closing
 
 from storage.objects import ObjectInfo, ObjectStore
 
@@ -37,8 +38,9 @@ class Digests:
                 return self._kept[key]
         digest = hashlib.sha256()
         if info.size_bytes:
-            for piece in self._objects.read_range(info, 0, info.size_bytes):
-                digest.update(piece)
+            with closing(self._objects.read_range(info, 0, info.size_bytes)) as pieces:
+                for piece in pieces:
+                    digest.update(piece)
         with self._lock:
             self._kept[key] = digest.hexdigest()
             while len(self._kept) > _MAX_KEPT:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from console.byte_ranges import (
     ByteRange,
@@ -14,7 +16,7 @@ from console.byte_ranges import (
     http_date,
     is_current,
 )
-from storage.objects import ObjectInfo, ObjectStore
+from storage.objects import ObjectInfo, ObjectStore, Pieces
 
 
 def range_of(headers: Mapping[str, str], info: ObjectInfo) -> ByteRange | None:
@@ -63,15 +65,40 @@ def send(
     if info.size_bytes == 0:
         return Response(b"", headers=headers, media_type=content_type)
     taken = wanted or ByteRange(start_bytes=0, end_bytes=info.size_bytes)
-    pieces: Iterator[bytes] = objects.read_range(info, taken.start_bytes, taken.end_bytes)
+    pieces = objects.read_range(info, taken.start_bytes, taken.end_bytes)
     headers["content-length"] = str(taken.n_bytes)
     if wanted is not None:
         headers["content-range"] = (
             f"bytes {wanted.start_bytes}-{wanted.end_bytes - 1}/{info.size_bytes}"
         )
-    return StreamingResponse(
+    return _Streamed(
         pieces, status_code=200 if wanted is None else 206, headers=headers, media_type=content_type
     )
+
+
+class _Streamed(StreamingResponse):
+    """Lets go of the object when the last byte has left, or when the browser went away."""
+
+    def __init__(self, pieces: Pieces, **how: Any) -> None:
+        super().__init__(pieces, **how)
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Close what it would be sent from."""
+        self._pieces.close()
+
+
+def let_go(response: Response) -> None:
+    """Close what a response would be sent from, where it is not sent after all."""
+    if isinstance(response, _Streamed):
+        response.let_go()
 
 
 def refuse_range(info: ObjectInfo) -> Response:
@@ -82,4 +109,4 @@ def refuse_range(info: ObjectInfo) -> Response:
     )
 
 
-__all__ = ["NotSatisfiable", "range_of", "refuse_range", "send"]
+__all__ = ["NotSatisfiable", "let_go", "range_of", "refuse_range", "send"]

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from storage.errors import (
 )
 from storage.folder_locks import FolderLocks
 from storage.keys import LOCKS_SEGMENT, RESERVED_SEGMENT, checked_key, checked_prefix
-from storage.objects import ObjectInfo, checked_range
+from storage.objects import ObjectInfo, Pieces, checked_range
 from storage.versions import (
     Lock,
     Locking,
@@ -95,7 +95,7 @@ class FolderObjects:
         with source, writing_whole(to, is_synced=False) as file:
             shutil.copyfileobj(source, file, 1 << 20)
 
-    def read_range(self, info: ObjectInfo, start_bytes: int, end_bytes: int) -> Iterator[bytes]:
+    def read_range(self, info: ObjectInfo, start_bytes: int, end_bytes: int) -> Pieces:
         """See `ObjectStore.read_range`."""
         checked_range(info, start_bytes, end_bytes)
         path = self._target(info.key)
@@ -105,7 +105,7 @@ class FolderObjects:
         if _info(info.key, os.fstat(file.fileno())).revision != info.revision:
             file.close()
             raise ObjectChangedError(f"object {info.key!r} has been replaced; read it anew")
-        return self._pieces(info.key, file, start_bytes, end_bytes)
+        return Pieces(self._pieces(info.key, file, start_bytes, end_bytes), file.close)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """See `ObjectStore.list`."""
@@ -248,7 +248,7 @@ class FolderObjects:
 
     def _pieces(
         self, key: str, file: IO[bytes], start_bytes: int, end_bytes: int
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes]:
         with file, self._reading(key):
             file.seek(start_bytes)
             left = end_bytes - start_bytes

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,30 @@ class ObjectInfo:
     modified_at: datetime  # UTC
     # Another one whenever the bytes were replaced; opaque.
     revision: str = ""
+
+
+class Pieces(Iterator[bytes]):
+    """Bytes as they come. Close it: a reader may go away in the middle, or before the first piece.
+
+    Args:
+        pieces: The bytes.
+        close: Lets go of what they come from, however far it was read; may be called twice.
+    """
+
+    def __init__(self, pieces: Generator[bytes], close: Callable[[], None]) -> None:
+        self._pieces = pieces
+        self._close = close
+
+    def __next__(self) -> bytes:
+        """The next piece, never empty."""
+        return next(self._pieces)
+
+    def close(self) -> None:
+        """Let go."""
+        # Another thread may be at a piece: then the end of that one lets go.
+        with suppress(ValueError):
+            self._pieces.close()
+        self._close()
 
 
 class ObjectStore(Protocol):
@@ -60,7 +85,7 @@ class ObjectStore(Protocol):
             ObjectMissingError: there is no such object.
         """
 
-    def read_range(self, info: ObjectInfo, start_bytes: int, end_bytes: int) -> Iterator[bytes]:
+    def read_range(self, info: ObjectInfo, start_bytes: int, end_bytes: int) -> Pieces:
         """Some bytes of an object, in pieces, without reading the rest of it.
 
         The object is opened before this returns, so that what is wrong shows before the first byte.

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from storage.errors import (
     StorageUnavailableError,
 )
 from storage.keys import checked_prefix
-from storage.objects import ObjectInfo, checked_range
+from storage.objects import ObjectInfo, Pieces, checked_range
 from storage.s3_bucket import ATTEMPTS, parse_bucket_url
 from storage.s3_versions import S3Versions
 from storage.versions import LockMode, LockRules
@@ -113,10 +113,11 @@ class S3Objects(S3Versions):
         with writing_whole(to, is_synced=False) as file:
             self._read(key, file)
 
-    def read_range(self, info: ObjectInfo, start_bytes: int, end_bytes: int) -> Iterator[bytes]:
+    def read_range(self, info: ObjectInfo, start_bytes: int, end_bytes: int) -> Pieces:
         """See `ObjectStore.read_range`."""
         checked_range(info, start_bytes, end_bytes)
-        return self._pieces(info, self._body(info, start_bytes, end_bytes), start_bytes, end_bytes)
+        body = self._body(info, start_bytes, end_bytes)
+        return Pieces(self._pieces(info, body, start_bytes, end_bytes), body.close)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """See `ObjectStore.list`. The empty objects that consoles make as folders are left out."""
@@ -217,7 +218,7 @@ class S3Objects(S3Versions):
 
     def _pieces(
         self, info: ObjectInfo, body: StreamingBody, start_bytes: int, end_bytes: int
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes]:
         """Read on where a body breaks off, some times."""
         tries_left = ATTEMPTS - 1
         while True:

@@ -14,7 +14,7 @@ from console.errors import ConflictError, NotAllowedError, NotThereError
 from console.guard import GuardedRoute, needs
 from console.lanes import Strip, as_text, on_call_clock, report_strips
 from console.navigation import Place
-from console.sending import NotSatisfiable, range_of, refuse_range, send
+from console.sending import NotSatisfiable, let_go, range_of, refuse_range, send
 from console.showing import note_shown
 from console.state import console_of
 from storage.errors import ObjectChangedError, ObjectMissingError
@@ -163,19 +163,23 @@ def _sent(
         )
     except (ObjectMissingError, ObjectChangedError):
         raise ConflictError(_REPLACED) from None
-    note_shown(
-        request,
-        action,
-        room_sid=view.room_sid,
-        subject=sound.id,
-        detail={
-            "masked": masked,
-            "start_bytes": start,
-            "end_bytes": end,
-            "start_s": start_s,
-            "end_s": end_s,
-        },
-    )
+    try:
+        note_shown(
+            request,
+            action,
+            room_sid=view.room_sid,
+            subject=sound.id,
+            detail={
+                "masked": masked,
+                "start_bytes": start,
+                "end_bytes": end,
+                "start_s": start_s,
+                "end_s": end_s,
+            },
+        )
+    except BaseException:
+        let_go(response)
+        raise
     return response
 
 

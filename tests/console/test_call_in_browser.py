@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from console.access import Role
+from storage.verdicts import verdicts_of
 from tests.console.conftest import NARROW, Site, accessibility_faults, keep_shot, sticks_out
 from tests.console.rich_calls import CLEAN, as_mp3, audit, demo_sounds, store_sounds
 from tests.console.rich_fixtures import rich, rich_template  # noqa: F401 - fixtures
@@ -155,6 +156,43 @@ def test_unmasking(site: Site) -> None:
     assert ("play", True) not in actions
     page.get_by_role("button", name="Cover again").click()
     expect(page.locator("#lines")).not_to_contain_text("four, five, three")
+
+
+def test_deciding_by_keys(site: Site) -> None:
+    """Claim, walk, decide, note, and on to the next call, without a mouse."""
+    page = opened(site, "RM_audited", Role.REVIEWER, name="ana")
+    claim = page.locator("#claim")
+    expect(claim.get_by_role("button", name="Claim")).to_be_visible()
+    page.keyboard.press("2")
+    expect(page.locator("#notices")).to_contain_text("laim")
+    site.complaints.clear()  # the browser notes each 409
+    page.keyboard.press("c")
+    expect(claim).to_contain_text("Yours until")
+    page.keyboard.press("j")
+    page.keyboard.press("e")
+    page.keyboard.type("That was an order number. <b>1 2 3</b>")
+    page.keyboard.press("Escape")
+    page.keyboard.press("2")
+    expect(page.locator("#flag-2 [data-decided]")).to_have_text("false alarm")
+    expect(page.locator("#notices")).to_contain_text("Flag 2: false alarm.")
+    page.keyboard.press("3")
+    expect(page.locator("#flag-2 [data-decided]")).to_have_text("escalated")
+    keep_shot(page, "call-decided")
+    assert accessibility_faults(page) == []
+    with site.console.database.begin(read_only=True) as connection:
+        found = verdicts_of(connection, "RM_audited")
+    assert [(v.subject_id, v.decision.value, v.reviewer) for v in found] == [
+        ("L-ssn", "false_alarm", "link:ana"),
+        ("L-ssn", "escalated", "link:ana"),
+    ]
+    assert found[0].note == "That was an order number. <b>1 2 3</b>"
+    actions = [row[0] for row in trail_rows(site.console)]
+    assert actions == ["view", "claim", "verdict", "verdict"]
+    page.reload()
+    pressed = page.locator("#flag-2 [name=decision][aria-pressed=true]")
+    expect(pressed).to_have_attribute("value", "escalated")
+    page.keyboard.press("n")
+    expect(page).not_to_have_url(re.compile("RM_audited"))
 
 
 def test_closed_sound(site: Site) -> None:

@@ -103,6 +103,20 @@ def test_range_outside(objects: ObjectStore, start_bytes: int, end_bytes: int) -
         objects.read_range(info, start_bytes, end_bytes)
 
 
+@pytest.mark.parametrize("n_read", [0, 1])
+def test_a_range_is_let_go(objects: ObjectStore, n_read: int) -> None:
+    """A reader that goes away before the first piece, or in the middle, leaves nothing open."""
+    objects.put_bytes("big", b"x" * 300_000, content_type=TEXT)
+    info = objects.head("big")
+    assert info is not None
+    pieces = objects.read_range(info, 0, 300_000)
+    for _ in range(n_read):
+        assert next(pieces)
+    pieces.close()
+    pieces.close()
+    assert list(pieces) == []
+
+
 def test_range_of_another_version(objects: ObjectStore) -> None:
     """Of an object that was replaced or removed no bytes are given, before anything was read."""
     objects.put_bytes("k", b"12345", content_type=TEXT)
