@@ -17,10 +17,11 @@ const headers = JSON.parse(document.body.getAttribute("hx-headers") ?? "{}");
 
 const look = EditorView.theme({
   "&": {backgroundColor: "var(--surface)", color: "var(--ink)", fontSize: "0.85rem",
-    border: "1px solid var(--line-strong)", borderRadius: "var(--radius)", height: "34rem"},
+    border: "1px solid var(--line-strong)", borderRadius: "var(--radius)", maxHeight: "38rem"},
   "&.cm-focused": {outline: "3px solid var(--focus)", outlineOffset: "2px"},
   ".cm-scroller": {fontFamily: "var(--mono)", lineHeight: "1.5"},
   ".cm-content": {caretColor: "var(--ink)"},
+  ".cm-content, .cm-gutter": {minHeight: "18rem"},
   ".cm-cursor": {borderLeftColor: "var(--ink)"},
   ".cm-gutters": {backgroundColor: "var(--sunken)", color: "var(--ink-soft)", border: "0"},
   ".cm-activeLine, .cm-activeLineGutter": {backgroundColor: "var(--accent-soft)"},
@@ -127,6 +128,10 @@ const show = (answer) => {
 };
 
 const lint = async () => {
+  if (!form.elements.namedItem("name").value.trim()) {
+    status.textContent = "Name the file, and it is checked as you write.";
+    return;
+  }
   const mine = (round += 1);
   const body = new URLSearchParams(new FormData(form));
   body.delete("note");
