@@ -17,7 +17,7 @@ from tests.console.conftest import (
 )
 from tests.storage.rulebooks import BOOK, PACK, approved, edited, imported, proposed
 
-expect.set_options(timeout=30_000)  # the first check starts a process
+expect.set_options(timeout=90_000)  # a check may start a process, on a machine that is busy
 PAGES = (
     ("rules", "/rules"),
     ("rule-versions", "/rules/versions"),
@@ -28,6 +28,12 @@ PAGES = (
     ("rule-new", "/rules/edit"),
     ("rule-proposals", "/rules/proposals"),
 )
+
+
+def patient(page: Page) -> Page:
+    """The page, with time for a busy machine."""
+    page.set_default_timeout(90_000)
+    return page
 
 
 def written(page: Page, which: str, text: str) -> None:
@@ -42,7 +48,7 @@ def written(page: Page, which: str, text: str) -> None:
 def test_a_rule_from_its_error_to_its_rollback(site: Site) -> None:
     """Edit, see the error, mend it, run cases, try it on calls, propose; approve; roll back."""
     imported(site.console.database)
-    page = site.page(Role.RULE_EDITOR, name="edna")
+    page = patient(site.page(Role.RULE_EDITOR, name="edna"))
     page.goto("/rules")
     page.get_by_role("link", name="Edit qa.talk").click()
     status = page.locator("#lint-status")
@@ -70,7 +76,7 @@ def test_a_rule_from_its_error_to_its_rollback(site: Site) -> None:
     keep_shot(page, "rule-proposal-own")
     where = page.url
 
-    other = site.page(Role.RULE_EDITOR, name="anton")
+    other = patient(site.page(Role.RULE_EDITOR, name="anton"))
     other.goto("/rules")
     other.get_by_role("link", name="1 proposal waits").click()
     other.get_by_role("link", name="It is worse than we thought.").click()
@@ -98,7 +104,7 @@ def test_a_rule_from_its_error_to_its_rollback(site: Site) -> None:
 def test_the_editor_completes_and_lets_the_keyboard_out(site: Site) -> None:
     """What may stand at a place comes from the schema; Escape, then Tab, leaves the editor."""
     imported(site.console.database)
-    page = site.page(Role.RULE_EDITOR, name="edna")
+    page = patient(site.page(Role.RULE_EDITOR, name="edna"))
     page.goto("/rules/edit?file=talk.yaml")
     written(page, "Rules", PACK.decode() + "    sta")
     page.keyboard.press("Control+Space")
@@ -116,7 +122,7 @@ def test_the_editor_completes_and_lets_the_keyboard_out(site: Site) -> None:
 def test_without_its_script_the_editor_is_a_form(site: Site) -> None:
     """Plain texts, the same buttons, the same results."""
     imported(site.console.database)
-    page = site.page(Role.RULE_EDITOR, name="edna")
+    page = patient(site.page(Role.RULE_EDITOR, name="edna"))
     page.route("**/static/vendor/*", lambda route: route.abort())
     page.goto("/rules/edit?file=talk.yaml")
     texts = page.get_by_role("textbox", name="Rules", exact=True)
@@ -144,7 +150,7 @@ def test_every_page_is_fit_to_be_read(
     new = edited(BOOK, "talk.yaml", b"say nothing to anybody", b"never tell anybody")
     approved(site.console.database, proposed(site.console.database, new_cases(new)))
     proposed(site.console.database, BOOK, base=2, author="link:emil", note="Back again.")
-    page = site.page(Role.RULE_EDITOR, name="edna", size=size, dark=dark)
+    page = patient(site.page(Role.RULE_EDITOR, name="edna", size=size, dark=dark))
     for name, path in PAGES:
         page.goto(path)
         if "edit" in path:
