@@ -76,7 +76,7 @@ const editorOf = (textarea) => {
       EditorView.cspNonce.of(form.dataset.nonce),
       lineNumbers(), highlightActiveLineGutter(), lintGutter(), history(), drawSelection(),
       indentOnInput(), indentUnit.of("  "), EditorState.tabSize.of(2), bracketMatching(),
-      autocompletion({override: [completeYaml(schema)]}), highlightActiveLine(),
+      autocompletion({override: [completeYaml(schema)], icons: false}), highlightActiveLine(),
       highlightSelectionMatches(), search({top: true}), yaml(), syntaxHighlighting(colours), look,
       keymap.of([leave, ...completionKeymap, ...lintKeymap, ...searchKeymap, ...historyKeymap,
         ...defaultKeymap, indentWithTab]),
@@ -117,12 +117,14 @@ const show = (answer) => {
     const found = mine.map((remark) => diagnostic(view.state.doc, remark));
     view.dispatch(setDiagnostics(view.state, found.sort((a, b) => a.from - b.from)));
   }
+  const first = answer.remarks.find((remark) => Object.values(names).includes(remark.file));
   const elsewhere = answer.remarks.filter((remark) => !Object.values(names).includes(remark.file));
   const nErrors = answer.remarks.filter((remark) => remark.is_error).length;
   const nPoor = answer.remarks.length - nErrors;
   const parts = [];
   if (nErrors) parts.push(count(nErrors, "error", "errors"));
   if (nPoor) parts.push(count(nPoor, "thing is poor", "things are poor"));
+  if (first) parts.push(`${first.file}, line ${first.line}: ${first.message}`);
   if (elsewhere.length) parts.push(`${elsewhere[0].file}: ${elsewhere[0].message}`);
   status.textContent = parts.length ? parts.join("; ") : "No error, and nothing poor.";
 };
