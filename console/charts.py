@@ -22,7 +22,7 @@ def percent(share: Share | None) -> str:
 def interval(share: Share | None) -> str:
     """Where the true share lies at 95 %, and of how many that is: "61 to 99 %, n = 13"."""
     if share is None:
-        return "nothing decided yet"
+        return "none yet"
     low, high = share.interval
     return f"{low * 100:.0f} to {high * 100:.0f} %, n = {share.of}"
 

@@ -17,10 +17,11 @@ const headers = JSON.parse(document.body.getAttribute("hx-headers") ?? "{}");
 
 const look = EditorView.theme({
   "&": {backgroundColor: "var(--surface)", color: "var(--ink)", fontSize: "0.85rem",
-    border: "1px solid var(--line-strong)", borderRadius: "var(--radius)", height: "34rem"},
+    border: "1px solid var(--line-strong)", borderRadius: "var(--radius)", maxHeight: "38rem"},
   "&.cm-focused": {outline: "3px solid var(--focus)", outlineOffset: "2px"},
   ".cm-scroller": {fontFamily: "var(--mono)", lineHeight: "1.5"},
   ".cm-content": {caretColor: "var(--ink)"},
+  ".cm-content, .cm-gutter": {minHeight: "18rem"},
   ".cm-cursor": {borderLeftColor: "var(--ink)"},
   ".cm-gutters": {backgroundColor: "var(--sunken)", color: "var(--ink-soft)", border: "0"},
   ".cm-activeLine, .cm-activeLineGutter": {backgroundColor: "var(--accent-soft)"},
@@ -75,7 +76,7 @@ const editorOf = (textarea) => {
       EditorView.cspNonce.of(form.dataset.nonce),
       lineNumbers(), highlightActiveLineGutter(), lintGutter(), history(), drawSelection(),
       indentOnInput(), indentUnit.of("  "), EditorState.tabSize.of(2), bracketMatching(),
-      autocompletion({override: [completeYaml(schema)]}), highlightActiveLine(),
+      autocompletion({override: [completeYaml(schema)], icons: false}), highlightActiveLine(),
       highlightSelectionMatches(), search({top: true}), yaml(), syntaxHighlighting(colours), look,
       keymap.of([leave, ...completionKeymap, ...lintKeymap, ...searchKeymap, ...historyKeymap,
         ...defaultKeymap, indentWithTab]),
@@ -116,17 +117,23 @@ const show = (answer) => {
     const found = mine.map((remark) => diagnostic(view.state.doc, remark));
     view.dispatch(setDiagnostics(view.state, found.sort((a, b) => a.from - b.from)));
   }
+  const first = answer.remarks.find((remark) => Object.values(names).includes(remark.file));
   const elsewhere = answer.remarks.filter((remark) => !Object.values(names).includes(remark.file));
   const nErrors = answer.remarks.filter((remark) => remark.is_error).length;
   const nPoor = answer.remarks.length - nErrors;
   const parts = [];
   if (nErrors) parts.push(count(nErrors, "error", "errors"));
   if (nPoor) parts.push(count(nPoor, "thing is poor", "things are poor"));
+  if (first) parts.push(`${first.file}, line ${first.line}: ${first.message}`);
   if (elsewhere.length) parts.push(`${elsewhere[0].file}: ${elsewhere[0].message}`);
   status.textContent = parts.length ? parts.join("; ") : "No error, and nothing poor.";
 };
 
 const lint = async () => {
+  if (!form.elements.namedItem("name").value.trim()) {
+    status.textContent = "Name the file, and it is checked as you write.";
+    return;
+  }
   const mine = (round += 1);
   const body = new URLSearchParams(new FormData(form));
   body.delete("note");

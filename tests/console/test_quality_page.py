@@ -50,7 +50,7 @@ def filled(console: Console) -> None:
 @pytest.mark.parametrize(
     ("share", "shown", "range_shown"),
     [
-        (None, NONE, "nothing decided yet"),
+        (None, NONE, "none yet"),
         (Share(n=9, of=10), "90 %", "60 to 98 %, n = 10"),
         (Share(n=0, of=1), "0 %", "0 to 79 %, n = 1"),
     ],

@@ -21,6 +21,7 @@ from storage.versions import LockMode, versions_of
 from tests.earmark.command import InProcess
 from tests.offline.builders import made_report
 from tests.storage.keeping import BOTH, House, ago, fill_call, house
+from tests.storage.rulebooks import BOOK, CASES, PACK, approved, imported, proposed
 
 CALL = "RM_case"
 WHO = "wilhelmina-kx"
@@ -144,6 +145,26 @@ def test_rules_of_another_day(
         out, _ = made(home, bundle, tmp_path)
     with zipfile.ZipFile(out) as file:
         assert not [name for name in file.namelist() if name.startswith("rules/")]
+
+
+def test_published_rules_of_the_audit(
+    request: pytest.FixtureRequest, bundle: InProcess, tmp_path: Path
+) -> None:
+    """The version that the audit had goes in, though another one is in force by now."""
+    with house("folder", request, tmp_path) as home:
+        version = imported(home.database)
+        approved(
+            home.database, proposed(home.database, {"talk.yaml": PACK, "talk.cases.yaml": CASES})
+        )
+        fill(home, fingerprint=version.fingerprint)
+        out, _ = made(home, bundle, tmp_path)
+    with zipfile.ZipFile(out) as file:
+        packed = {
+            name.removeprefix("rules/"): file.read(name)
+            for name in file.namelist()
+            if name.startswith("rules/")
+        }
+    assert packed == BOOK
 
 
 def test_gone_recording(home: House, bundle: InProcess, tmp_path: Path) -> None:
