@@ -117,7 +117,6 @@ class EmbeddedDiarizer:
             begin = number * length
             end = len(samples) if number == n_chunks - 1 else begin + length
             chunks.append(self._chunk(samples[begin:end], begin, bounds))
-            release(samples)
             on_progress((number + 1) / n_chunks)
         return self._linked(chunks, bounds)
 
@@ -159,9 +158,10 @@ class EmbeddedDiarizer:
         """Everybody in every window, and what they sound like where they speak alone."""
         _, embedding = self._load()
         features = embedding.features(samples)
+        release(samples)
         most = int(self._options.most_embedded_s * 100)
         members: list[tuple[int, int]] = []
-        rows: list[NDArray[np.float32]] = []
+        rows: list[NDArray[np.int64]] = []
         seconds: list[float] = []
         for number, scores in enumerate(windows):
             speaks = scores > _SPEAKS
@@ -175,14 +175,16 @@ class EmbeddedDiarizer:
                 )
                 if len(heard) < MIN_ROWS:
                     continue
-                skipped = max(0, len(heard) - most) // 2
+                # Few lengths: pieces of one are done together, and each takes memory for good.
+                n_rows = min(len(heard), most) // _ROW_STEP * _ROW_STEP
+                skipped = (len(heard) - n_rows) // 2
                 members.append((number, person))
-                rows.append(features[heard[skipped : skipped + most]])
+                rows.append(heard[skipped : skipped + n_rows])
                 seconds.append(alone_s)
         return _People(
             members=members,
             pieces=Pieces(
-                embeddings=embedding.embed(rows),
+                embeddings=embedding.embed(features, rows),
                 seconds=np.array(seconds, dtype=np.float64),
                 groups=np.array([number for number, _ in members], dtype=np.int64),
             ),
@@ -228,6 +230,7 @@ class EmbeddedDiarizer:
 _SPEAKS = 0.5
 # With less speech of somebody alone, the overlapped part says more.
 _ENOUGH_ALONE_S = 0.5
+_ROW_STEP = 10  # rows of features by which lengths differ: 0.1 s
 _NO_VOICES = np.zeros((0, 0), dtype=np.float32)
 # Pieces of one recording touch: a turn that goes on over the seam is one turn.
 _SEAM_S = 0.03
