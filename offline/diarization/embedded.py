@@ -21,6 +21,7 @@ from offline.diarization.frames import (
     FRAME_SAMPLES,
     MIN_ROWS,
     ROW_SAMPLES,
+    ROWS_PER_S,
     frame_s,
 )
 from offline.diarization.turns import (
@@ -59,6 +60,9 @@ class EmbeddedOptions:
     # are; voices of the pieces are linked by what they sound like.
     chunk_s: float = 600.0
     most_embedded_s: float = 4.0  # of one person in one window: more tells hardly more
+    # By so much do lengths of what is embedded differ: pieces of one length are done together, and
+    # each length takes memory for good.
+    embedded_step_s: float = 0.1
 
 
 DEFAULT = EmbeddedOptions()
@@ -159,7 +163,8 @@ class EmbeddedDiarizer:
         _, embedding = self._load()
         features = embedding.features(samples)
         release(samples)
-        most = int(self._options.most_embedded_s * 100)
+        most = round(self._options.most_embedded_s * ROWS_PER_S)
+        step = round(self._options.embedded_step_s * ROWS_PER_S)
         members: list[tuple[int, int]] = []
         rows: list[NDArray[np.int64]] = []
         seconds: list[float] = []
@@ -175,8 +180,7 @@ class EmbeddedDiarizer:
                 )
                 if len(heard) < MIN_ROWS:
                     continue
-                # Few lengths: pieces of one are done together, and each takes memory for good.
-                n_rows = min(len(heard), most) // _ROW_STEP * _ROW_STEP
+                n_rows = min(len(heard), most) // step * step
                 skipped = (len(heard) - n_rows) // 2
                 members.append((number, person))
                 rows.append(heard[skipped : skipped + n_rows])
@@ -230,7 +234,6 @@ class EmbeddedDiarizer:
 _SPEAKS = 0.5
 # With less speech of somebody alone, the overlapped part says more.
 _ENOUGH_ALONE_S = 0.5
-_ROW_STEP = 10  # rows of features by which lengths differ: 0.1 s
 _NO_VOICES = np.zeros((0, 0), dtype=np.float32)
 # Pieces of one recording touch: a turn that goes on over the seam is one turn.
 _SEAM_S = 0.03
