@@ -21,6 +21,7 @@ from offline.diarization.frames import (
     FRAME_SAMPLES,
     MIN_ROWS,
     ROW_SAMPLES,
+    ROWS_PER_S,
     frame_s,
 )
 from offline.diarization.turns import (
@@ -59,6 +60,9 @@ class EmbeddedOptions:
     # are; voices of the pieces are linked by what they sound like.
     chunk_s: float = 600.0
     most_embedded_s: float = 4.0  # of one person in one window: more tells hardly more
+    # By so much do lengths of what is embedded differ: pieces of one length are done together, and
+    # each length takes memory for good.
+    embedded_step_s: float = 0.1
 
 
 DEFAULT = EmbeddedOptions()
@@ -117,7 +121,6 @@ class EmbeddedDiarizer:
             begin = number * length
             end = len(samples) if number == n_chunks - 1 else begin + length
             chunks.append(self._chunk(samples[begin:end], begin, bounds))
-            release(samples)
             on_progress((number + 1) / n_chunks)
         return self._linked(chunks, bounds)
 
@@ -159,9 +162,11 @@ class EmbeddedDiarizer:
         """Everybody in every window, and what they sound like where they speak alone."""
         _, embedding = self._load()
         features = embedding.features(samples)
-        most = int(self._options.most_embedded_s * 100)
+        release(samples)
+        most = round(self._options.most_embedded_s * ROWS_PER_S)
+        step = round(self._options.embedded_step_s * ROWS_PER_S)
         members: list[tuple[int, int]] = []
-        rows: list[NDArray[np.float32]] = []
+        rows: list[NDArray[np.int64]] = []
         seconds: list[float] = []
         for number, scores in enumerate(windows):
             speaks = scores > _SPEAKS
@@ -175,14 +180,15 @@ class EmbeddedDiarizer:
                 )
                 if len(heard) < MIN_ROWS:
                     continue
-                skipped = max(0, len(heard) - most) // 2
+                n_rows = min(len(heard), most) // step * step
+                skipped = (len(heard) - n_rows) // 2
                 members.append((number, person))
-                rows.append(features[heard[skipped : skipped + most]])
+                rows.append(heard[skipped : skipped + n_rows])
                 seconds.append(alone_s)
         return _People(
             members=members,
             pieces=Pieces(
-                embeddings=embedding.embed(rows),
+                embeddings=embedding.embed(features, rows),
                 seconds=np.array(seconds, dtype=np.float64),
                 groups=np.array([number for number, _ in members], dtype=np.int64),
             ),

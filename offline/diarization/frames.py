@@ -11,7 +11,8 @@ FRAME_SAMPLES = 10 * 27
 # layer adds: 10 * (1 + 3 * 2 + 3 * 1 + 9 * 2 + 9 * 1) = 370.
 FIRST_FRAME_SAMPLES = 125 + 370
 # Rows of features for the embedding, one every 10 ms.
-ROW_SAMPLES = SAMPLE_RATE_HZ // 100
+ROWS_PER_S = 100
+ROW_SAMPLES = SAMPLE_RATE_HZ // ROWS_PER_S
 # Fewer rows than this say nothing about a voice.
 MIN_ROWS = 20
 

@@ -20,7 +20,7 @@ MOST_LOCAL = 3  # people in a window
 # The classes of the output: nobody, one of three, two of three
 # (pyannote/audio/utils/powerset.py).
 _CLASSES = ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2))
-_BATCH = 16
+_BATCH = 8
 
 
 class Segmentation:

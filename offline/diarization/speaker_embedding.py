@@ -89,11 +89,14 @@ class SpeakerEmbedding:
                 ).numpy()
         return bands
 
-    def embed(self, pieces: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Vectors of length 1 for pieces of features, one voice each.
+    def embed(
+        self, features: NDArray[np.float32], pieces: Sequence[NDArray[np.int64]]
+    ) -> NDArray[np.float32]:
+        """Vectors of length 1 for pieces of a sound, one voice each.
 
         Args:
-            pieces: Each of shape (n_rows, 80), at least `frames.MIN_ROWS` rows; not normalised.
+            features: Of the sound, shape (n_rows, 80); not normalised.
+            pieces: Rows of the features, at least `frames.MIN_ROWS` each.
 
         Returns:
             Shape (n_pieces, 192).
@@ -106,7 +109,7 @@ class SpeakerEmbedding:
         for numbers in by_length.values():
             for first in range(0, len(numbers), _BATCH):
                 batch = numbers[first : first + _BATCH]
-                vectors[batch] = self._embedded(np.stack([pieces[number] for number in batch]))
+                vectors[batch] = self._embedded(features[np.stack([pieces[n] for n in batch])])
         return vectors
 
     def _embedded(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
