@@ -147,6 +147,7 @@ def test_a_mix_that_cannot_be_told_apart(
     tmp_path: Path, voice: str, options: list[str], without: str, detail: str, sentence: str
 ) -> None:
     """Its words are there, it is incomplete, and the code is 3; the next audit has its voices."""
+    pytest.importorskip("torch", reason="telling voices apart needs the extra offline")
     transcriber = ("--transcriber", "faster-whisper-tiny.en")
     done = audit(tmp_path, voice, *transcriber, *options, without=without)
     assert done.returncode == 3, done.stderr
