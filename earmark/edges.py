@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from earmark.audit_look import look_at_executor, look_at_nights
 from earmark.cli import exit_code_of
+from earmark.console_look import look_at_console
 from earmark.keeping_settings import lock_rules, retention_policy
 from earmark.look import Look, State
 from earmark.settings import Recorder, Settings
@@ -65,6 +66,7 @@ def examine(settings: Settings) -> Mapping[str, Look]:
         "alert targets": _alert_targets,
         "records": _records,
         "analyst": _analyst,
+        "console": look_at_console,
     }
     return {edge: _looked(check, settings) for edge, check in checks.items()}
 

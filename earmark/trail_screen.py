@@ -44,8 +44,9 @@ def summed(found: Verification) -> list[str]:
         return ["The trail has no entry yet."]
     n = len(found.faults) + found.n_more_faults
     entries = "1 entry" if found.n_entries == 1 else f"{found.n_entries} entries"
+    faults = "1 fault" if n == 1 else f"{n} faults"
     lines = [
-        f"{entries}, {'each as it was written' if not n else f'{n} faults'}; "
+        f"{entries}, {faults if n else 'each as it was written'}; "
         f"the last is number {found.last_seq}, {found.last_hash}."
     ]
     if not found.are_heads_read:
@@ -57,7 +58,7 @@ def summed(found: Verification) -> list[str]:
         )
     else:
         at = f", signed {found.anchored_at:%Y-%m-%d %H:%M} UTC" if found.anchored_at else ""
-        lines.append(f"Anchored up to entry {found.anchored_seq}{at}; {found.n_heads} heads.")
+        lines.append(f"Anchored up to entry {found.anchored_seq}{at}; {_heads(found.n_heads)}.")
         if found.n_unanchored:
             what = (
                 f"Entry {found.last_seq} is"
@@ -69,8 +70,12 @@ def summed(found: Verification) -> list[str]:
                 "what stands there, and nothing would show it."
             )
     if found.n_waiting:
-        lines.append(f"{found.n_waiting} heads are signed and wait to be stored.")
+        lines.append(f"{_heads(found.n_waiting)} signed that still wait to be stored.")
     return lines
+
+
+def _heads(n: int) -> str:
+    return "1 head" if n == 1 else f"{n} heads"
 
 
 def entry_line(entry: TrailEntry) -> str:

@@ -13,19 +13,18 @@ import pytest
 from earmark.settings import Settings
 from earmark.shown import shown_address, shown_value, variable_of
 from realtime.devserver import DevServer
-from storage.database import open_database, upgrade
-from storage.signing_keys import make_key
+from storage.database import upgrade
 from tests.earmark.command import InProcess
 from tests.servers.ports import free_port
 from tests.servers.postgres import PostgresServer
 from tests.servers.s3 import S3Server
-from tests.storage.trails import fill
 
 EDGES = [
     "room", "speech detection", "live speech to text", "second ear for numbers",
     "audit transcription", "sentence similarity", "diarization", "watch", "recorder", "objects",
     "retention", "evidence bundles", "database", "audit trail", "executor", "nightly audit",
     "rules", "signing secret", "alert targets", "records", "analyst",
+    "console",
 ]  # fmt: skip
 GOOD_SECRET = "whsec_aHVzaGh1c2hodXNoaHVzaGh1c2hodXNo"
 
@@ -423,29 +422,3 @@ def test_object_lock_of_a_bucket(s3_server: S3Server, doctor: Doctor) -> None:
     edge = doctor.edges(EARMARK_LOCK_REPORTS_DAYS="30")[1]["objects"]
     assert edge["state"] == "broken"
     assert "the bucket cannot lock" in str(edge["mend"])
-
-
-def test_audit_trail(doctor: Doctor, tmp_path: Path) -> None:
-    """It says who signs, how far the trail is anchored, and what is late; and makes no key."""
-    _, edges = doctor.edges()
-    assert edges["audit trail"]["state"] == "default"
-    assert edges["audit trail"]["uses"].startswith("no entry yet; a key would be made in ")
-    _, edges = doctor.edges(EARMARK_DATABASE_URL="postgresql://nobody@127.0.0.1:1/x")
-    assert edges["audit trail"]["state"] == "broken"
-    key = tmp_path / "key.pem"
-    make_key(key)
-    data = tmp_path / "data"
-    variables = {"EARMARK_DATA_DIR": str(data), "EARMARK_TRAIL_KEY_FILE": str(key)}
-    database = open_database(f"sqlite:///{data / 'earmark.db'}")
-    fill(database, 3)
-    database.close()
-    doctor.monkeypatch.delenv("EARMARK_DATABASE_URL")
-    _, edges = doctor.edges(**variables)
-    look = edges["audit trail"]
-    assert look["state"] == "ok"
-    assert look["uses"].startswith("3 entries, anchored up to 0; signed by the key ")
-    assert look["mend"].startswith("entries since 2026-03-01 12:00 are not anchored")
-    key.write_text("no key")
-    _, edges = doctor.edges(**variables)
-    assert edges["audit trail"]["state"] == "broken"
-    assert edges["audit trail"]["mend"] == f"{key}: is no public key in PEM form"
