@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -27,9 +28,7 @@ SIGNED_IN = Callable[..., TestClient]
 
 def filled(path: str) -> str:
     """The address of a route with ids that are nobody's."""
-    parts = [f"none-{part.strip('{}').split(':')[0]}" if "{" in part else part
-             for part in path.split("/")]  # fmt: skip
-    return "/".join(parts)
+    return re.sub(r"\{(\w+)(:\w+)?\}", r"none-\1", path)
 
 
 def test_every_role_reaches_what_it_may_and_nothing_else(
