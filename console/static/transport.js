@@ -93,21 +93,23 @@ export class Transport extends EventTarget {
   }
 
   #follow(jump = false, leader = null) {
+    const isHeldUp = leader !== null && (leader.audio.seeking || leader.audio.readyState < 3);
     for (const sound of this.sounds) {
       const { audio } = sound;
       if (!this.#isOn(sound)) {
         if (!audio.paused) audio.pause();
         continue;
       }
-      if (!audio.src) {
-        audio.src = sound.src;
-        audio.playbackRate = this.rate;
+      if (!audio.src) audio.src = sound.src;
+      if (isHeldUp && sound !== leader) {
+        if (!audio.paused) audio.pause(); // nobody runs ahead of the one that waits for bytes
+        continue;
       }
       const wanted = this.position - sound.start;
       const isApart = Math.abs(audio.currentTime - wanted) > APART_S;
-      if (isApart && !audio.seeking && (jump || audio.paused || sound !== leader)) {
-        audio.currentTime = wanted;
-      }
+      // One that is loading is left alone: each jump would ask for its bytes anew.
+      const canMove = audio.paused ? !audio.seeking : sound !== leader && audio.readyState >= 3;
+      if (jump || (isApart && canMove)) audio.currentTime = wanted;
       if (audio.paused && !audio.ended) {
         audio.playbackRate = this.rate;
         audio.play().catch(() => {}); // "error" tells what is wrong; a jump meanwhile is none
