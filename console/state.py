@@ -68,9 +68,8 @@ class Console:
     options: ConsoleOptions
     now: Callable[[], datetime] = field(default=utc_now)
     models_dir: Path | None = None  # for rules that compare sentences; None = they are not run
-    rule_files: tuple[
-        Path, ...
-    ] = ()  # what the first published rules are taken from; () = the book
+    uses_published_rules: bool = True  # whether this machine's programs are set to
+    rule_files: tuple[Path, ...] = ()  # what first published rules are made of; () = the book
 
 
 def console_of(request: Request) -> Console:

@@ -17,7 +17,7 @@ from rich.console import Console as Screen
 
 from earmark.errors import BadInputError, ServiceMissingError
 from earmark.logs import setup_logging
-from earmark.settings import Settings, load_settings
+from earmark.settings import PUBLISHED, Settings, load_settings
 from earmark.wiring import open_store
 
 if TYPE_CHECKING:
@@ -186,6 +186,7 @@ def _run(
                 objects=open_store(settings),
                 options=options,
                 models_dir=settings.models_dir,
+                uses_published_rules=settings.rules == PUBLISHED,
                 rule_files=settings.rules if isinstance(settings.rules, tuple) else (),
             )
         )
