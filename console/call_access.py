@@ -44,9 +44,8 @@ def session_hash(request: Request) -> str:
 def rules_of(request: Request) -> RuleTexts:
     """The rules in force, in words."""
     console = console_of(request)
-    if console.rules_are_published:
-        return published_texts(console.database)
-    return rule_texts(console.rule_files)
+    published = published_texts(console.database) if console.uses_published_rules else None
+    return published or rule_texts(console.rule_files)
 
 
 def outlines_of(request: Request) -> Outlines:

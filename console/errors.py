@@ -6,6 +6,7 @@ ConsoleError              status, and a sentence for the person at the screen
 ├── NotThereError         404: there is no such call, recording, rule ...
 ├── BadRequestError       400: the form or the address makes no sense
 ├── ConflictError         409: somebody else was quicker
+├── RulesUnreadableError  503: the published rules are of another Earmark than this one
 └── NotNotedError         500: what was to be shown could not be written into the trail
 
 ConsoleSetupError         the console must not start like this; exit code 2
@@ -50,6 +51,12 @@ class ConflictError(ConsoleError):
     """Somebody else was quicker."""
 
     status = 409
+
+
+class RulesUnreadableError(ConsoleError):
+    """The published rules do not load in this version of Earmark."""
+
+    status = 503
 
 
 class NotNotedError(ConsoleError):

@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from console import rule_tasks
+from console.errors import RulesUnreadableError
 from console.rule_worker import long_workers, quick_workers
 from console.state import Console
 from rules.backtest import Backtest, PastCall
@@ -85,9 +86,15 @@ def book_of(content_hash: str, files: BookFiles) -> Rulebook:
     """The rule book of a version; versions don't change, so the last ones are kept.
 
     Raises:
-        RuleLoadError: this Earmark cannot load what another one published.
+        RulesUnreadableError: this Earmark cannot load what another one published.
     """
-    return _book(content_hash, tuple(files), tuple(files.values()))
+    try:
+        return _book(content_hash, tuple(files), tuple(files.values()))
+    except RuleLoadError:
+        raise RulesUnreadableError(
+            "These rules were published by another Earmark, and this one cannot load them. "
+            "Nothing is lost; tell whoever runs the console."
+        ) from None
 
 
 def lint(files: BookFiles, name: str) -> tuple[Remark, ...]:

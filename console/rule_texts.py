@@ -17,7 +17,7 @@ from rules.loader import load_rulebook
 from rules.rulebook import Rule, Rulebook
 from rules.types import Severity
 from storage.database import Database
-from storage.published_rules import in_force, load_in_force
+from storage.published_rules import latest, load_in_force
 
 _MAX_LINES = 120
 
@@ -103,15 +103,15 @@ def rule_texts(paths: Sequence[Path]) -> RuleTexts:
     return _loaded(tuple(paths), _changed_at(paths))
 
 
-def published_texts(database: Database) -> RuleTexts:
-    """The published rules in force, read anew when another version is.
+def published_texts(database: Database) -> RuleTexts | None:
+    """The published rules in force, read anew when another version is; None where there are none.
 
     Raises:
-        StorageError: the database cannot be reached, or nothing is published.
+        StorageError: the database cannot be reached.
     """
     with database.begin(read_only=True) as connection:
-        number = in_force(connection).number
-    return _published(database, number)
+        version = latest(connection)
+    return _published(database, version.number) if version is not None else None
 
 
 @lru_cache(maxsize=2)

@@ -72,7 +72,7 @@ class Console:
     Attributes:
         rule_files: The rule files that are set; empty means the built-in book. The first published
             rules are taken from them.
-        rules_are_published: Whether observers and audits use the published rules in place of files.
+        uses_published_rules: Whether observers and audits are set to use the published rules.
         models_dir: For rules that compare sentences; None = such rules are not run.
     """
 
@@ -80,7 +80,7 @@ class Console:
     objects: KeepingStore
     options: ConsoleOptions
     rule_files: tuple[Path, ...] = ()
-    rules_are_published: bool = False
+    uses_published_rules: bool = True
     models_dir: Path | None = None
     now: Callable[[], datetime] = field(default=utc_now)
     oidc: Oidc | None = None  # None = nobody signs in by an identity provider

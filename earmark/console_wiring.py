@@ -125,7 +125,7 @@ def open_console(
         objects=objects,
         options=options,
         rule_files=rules.paths,
-        rules_are_published=rules.is_published,
+        uses_published_rules=rules.is_published,
         models_dir=settings.models_dir,
         oidc=Oidc(provider) if provider is not None else None,
         anchoring=anchoring,

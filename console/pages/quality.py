@@ -11,12 +11,11 @@ from starlette.responses import Response
 
 from console import charts, rule_desk
 from console.access import Permission, Person
-from console.errors import BadRequestError
+from console.errors import BadRequestError, RulesUnreadableError
 from console.guard import GuardedRoute, needs
 from console.navigation import Place
 from console.rendering import render
 from console.state import console_of
-from rules.errors import RuleLoadError
 from rules.rulebook import Rule
 from storage import published_rules
 from storage.rule_quality import RuleQuality, rule_quality
@@ -54,7 +53,7 @@ def show(
     if version is not None:
         try:
             book = rule_desk.book_of(version.content_hash, files)
-        except RuleLoadError:
+        except RulesUnreadableError:
             book = None  # told on the rules page; here only the titles are missing
         known = {rule.id: rule for rule in book.rules} if book else {}
     return render(

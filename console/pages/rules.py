@@ -60,7 +60,7 @@ def overview(request: Request, person: Person = needs(Permission.VIEW_RULES)) ->
     book = rule_desk.book_of(version.content_hash, files)
     return render(
         request, "rules.html", version=version, packs=_packs(book), n_rules=len(book.rules),
-        waiting=waiting,
+        waiting=waiting, is_used=console.uses_published_rules,
     )  # fmt: skip
 
 

@@ -24,7 +24,8 @@ from rules.errors import RuleLoadError
 from rules.loader import load_book
 from rules.similarity import Embedder
 from speech.errors import ModelMissingError
-from storage.database import Database, open_database
+from storage import trail
+from storage.database import Connection, Database, open_database
 from storage.published_rules import (
     RuleVersion,
     files_of,
@@ -35,6 +36,7 @@ from storage.published_rules import (
     versions,
 )
 from storage.rule_proposals import propose
+from storage.trail import TrailAction, TrailEvent
 
 _MAX_LISTED = 1000
 _NUMBER = click.argument("number", required=False, type=click.IntRange(min=1))
@@ -174,6 +176,7 @@ def import_rules(paths: tuple[Path, ...], by: str | None, note: str, as_json: bo
                     connection, files, check=check, by=who, note=note or f"imported: {where}",
                     now=now,
                 )  # fmt: skip
+                _note(connection, TrailAction.RULE_APPROVE, who, f"version {version.number}")
             _say(as_json, f"Version {version.number} is in force.", **_record(version))
             return
         with database.begin() as connection:
@@ -181,6 +184,7 @@ def import_rules(paths: tuple[Path, ...], by: str | None, note: str, as_json: bo
                 connection, files, base_version=base.number, check=check, author=who,
                 note=note or f"imported: {where}", now=now,
             )  # fmt: skip
+            _note(connection, TrailAction.RULE_PROPOSE, who, proposal.id)
     _say(
         as_json,
         f"Proposed against version {base.number}; somebody else approves it in the console.",
@@ -223,6 +227,11 @@ def export(number: int | None, out: Path) -> None:
     except OSError as exc:
         raise BadInputError(f"{out}: {exc.strerror}; give a folder to write to") from None
     click.echo(f"{len(files)} files of version {version.number} are in {out}.")
+
+
+def _note(connection: Connection, action: TrailAction, who: str, subject: str) -> None:
+    event = TrailEvent(actor=who, action=action, subject=subject, detail={"what": "import"})
+    trail.append(connection, event)
 
 
 @contextmanager

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
+from fastapi import FastAPI
 from httpx import Response
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from console.access import Role
 from console.state import Console
+from rules.book_check import check_book
+from rules.book_files import content_hash
 from rules.loader import load_book
 from storage.database import Database
-from storage.published_rules import files_of, in_force, load_in_force
+from storage.published_rules import files_of, import_first, in_force, load_in_force
 from storage.rule_proposals import ProposalState, get_proposal, proposals
 from storage.trail_tables import TRAIL
 from tests.storage.rulebooks import BOOK, CASES, PACK, approved, edited, imported, proposed
@@ -337,6 +341,32 @@ def test_a_backtest_is_noted(console: Console, editor: TestClient) -> None:
     broken = editor.post("/rules/backtest", data=form(pack="pack: ["))
     assert broken.status_code == 200
     assert "not valid YAML" in broken.text
+
+
+def test_rules_that_nothing_uses_are_not_passed_off_as_in_use(
+    console: Console, signed_in: SIGNED_IN
+) -> None:
+    """Where the machine's programs take their rules from files, the page says so."""
+    imported(console.database)
+    client = signed_in(Role.REVIEWER)
+    assert "Not used on this machine." not in client.get("/rules").text
+    app = client.app
+    assert isinstance(app, FastAPI)
+    app.state.console = replace(console, uses_published_rules=False)
+    assert "Not used on this machine." in client.get("/rules").text
+
+
+def test_rules_of_another_earmark_are_told(console: Console, signed_in: SIGNED_IN) -> None:
+    """A version that does not load here is no defect of the page; quality is shown all the same."""
+    files = {"a.yaml": b"x: 1"}
+    check = replace(check_book(BOOK), content_hash=content_hash(files))
+    with console.database.begin() as connection:
+        import_first(connection, files, check=check, by="olga", note="n", now=console.now())
+    client = signed_in(Role.LEAD)
+    answer = client.get("/rules")
+    assert answer.status_code == 503
+    assert "published by another Earmark" in answer.text
+    assert client.get("/quality").status_code == 200
 
 
 def test_the_editor_completes_from_the_schema(editor: TestClient) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from earmark.errors import BadInputError
 from earmark.settings import load_settings
@@ -16,6 +17,7 @@ from rules.book_files import read_book
 from storage.database import open_database
 from storage.errors import RulesMissingError
 from storage.rule_proposals import approve, proposals
+from storage.trail_tables import TRAIL
 from tests.earmark.command import InProcess
 from tests.storage.builders import NOW
 from tests.storage.rulebooks import BOOK, edited
@@ -44,6 +46,15 @@ def written(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
+def trail() -> list[tuple[str, str, str]]:
+    """Who did what to what."""
+    database = open_database(load_settings().resolved_database_url)
+    with database.begin(read_only=True) as connection:
+        rows = [(r.actor, r.action, r.subject) for r in connection.execute(select(TRAIL))]
+    database.close()
+    return rows
+
+
 def decide(by: str) -> None:
     """Approve the only open proposal."""
     database = open_database(load_settings().resolved_database_url)
@@ -68,6 +79,8 @@ def test_from_files_to_a_second_version(published: InProcess, folder: Path) -> N
     proposed = json.loads(out)
     assert (proposed["files"], proposed["proven"]) == (["talk.yaml"], True)
     assert published("published", "list")[1].count("\n") == 1
+    assert trail() == [("olga", "rule_approve", "version 1"),
+                       ("olga", "rule_propose", proposed["proposal"])]  # fmt: skip
     decide(by="anton")
     code, out, _ = published("published", "list", "--json")
     assert [(v["version"], v["author"], v["approved_by"]) for v in map(json.loads, out.splitlines())

@@ -167,6 +167,21 @@ def test_failing_cases_may_be_shown_but_not_approved(database: Database) -> None
         approved(database, made)
 
 
+def test_cases_for_which_no_time_was_left_are_run_later(database: Database) -> None:
+    """A check that was not whole is made up for when it is approved."""
+    imported(database)
+    with database.begin() as connection:
+        made = propose(
+            connection, SHORTER, base_version=1, check=check_book(SHORTER, max_elapsed_s=0.0),
+            author="edna", note="n", now=NOW,
+        )  # fmt: skip
+    with pytest.raises(ProposalError, match="was not run"):
+        approved(database, made)
+    with database.begin() as connection:
+        version = approve(connection, made.id, by="anton", now=NOW, check=check_book(SHORTER))
+    assert version.number == 2
+
+
 def test_changes_of_different_files_go_together(database: Database) -> None:
     """The later one is checked again with the earlier one in force."""
     imported(database)
