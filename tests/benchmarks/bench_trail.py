@@ -38,8 +38,8 @@ from tests.storage.trails import KEY, verified  # noqa: E402
 CHAIN_ID = "0" * 32
 EVERY = 1000
 # What the verification may take beside the bare read, and memory.
-MOST_RATIO = 12.0
-MOST_MB = 200.0
+MOST_RATIO = 6.0
+MOST_MB = 150.0
 
 
 def entries(n: int) -> Iterator[dict[str, Any]]:
