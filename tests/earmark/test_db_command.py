@@ -50,7 +50,8 @@ def test_json(run: Db, tmp_path: Path) -> None:
     code, out, err = run("upgrade", "--json", url=url)
     assert (code, err) == (0, "")
     assert json.loads(out) == {
-        "type": "schema", "database": where, "before": None, "after": HEAD
+        "type": "schema", "database": where, "before": None, "after": HEAD,
+        "queued": 0
     }  # fmt: skip
     code, out, err = run("status", "--json", url=url)
     assert (code, err) == (0, "")

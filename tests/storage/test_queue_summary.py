@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from sqlalchemy import delete, insert, select
 
 from rules.types import HitState, Role, Severity
+from storage import migration
 from storage.audits import claim
 from storage.call_rows import delete_call
 from storage.calls import CallParticipant, save_call, save_participant
-from storage.database import Database
+from storage.database import Database, open_database
 from storage.erasure_person import Person
 from storage.erasure_rows import erase_call_rows
 from storage.findings import CoverageCode, FindingKind, Verdict, replace_findings
@@ -328,3 +331,23 @@ def judge_any(database: Database, room_sid: str, chance: random.Random, step: in
         chance.choice(["rita", "sam"]), room_sid=room_sid, audit_key=item.audit_key,
         form=str(step), now=NOW + timedelta(hours=step),
     )  # fmt: skip
+
+
+def test_an_older_database(tmp_path: Path) -> None:
+    """Upgraded from before the queue, a database knows which calls are to be put into it."""
+    database = open_database(f"sqlite:///{tmp_path / 'old.db'}")
+    with database.begin() as connection:
+        command.downgrade(migration._config(connection), "0013")
+        connection.execute(
+            insert(HITS).values(
+                room_sid="RM_old", hit_id="h", rule_id="r", rule_version=1, severity="high",
+                speaker=None, start_s=1.0, end_s=2.0, parts=[], excerpt="", score=1.0,
+                state="confirmed", at_s=2.0, recorded_at=NOW, shadow=False,
+            )
+        )  # fmt: skip
+        migration.migrate(connection)
+        migration.check(connection)
+    assert queued(database, "RM_old") is None
+    assert refresh_stale(database) == 1
+    assert shown(database, "RM_old").status is Status.OPEN
+    database.close()
