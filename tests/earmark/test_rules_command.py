@@ -307,7 +307,9 @@ def test_missing_input_and_rules(tmp_path: Path) -> None:
 def test_command_is_a_group() -> None:
     """The command finds its subcommands under the names that people type."""
     assert isinstance(command, click.Group)
-    assert sorted(command.commands) == ["backtest", "explain", "lint", "scan", "schema", "test"]
+    assert sorted(command.commands) == [
+        "backtest", "explain", "lint", "published", "scan", "schema", "test",
+    ]  # fmt: skip
 
 
 SIMILAR = """pack: a.b
