@@ -202,7 +202,7 @@ def _note(
             f"The recording must not be kept: {reasons.get(told.to_be_deleted, 'see the report')}."
         )
     if original is None:
-        return "The recording is not in the object store any more."
+        return "The recording itself is not in the object store."
     return None
 
 

@@ -87,7 +87,7 @@ class Outlines:
                 self._objects.fetch(info.key, path)
                 outline = outline_file(path)
             except ObjectMissingError:
-                return Drawn(strip=None, note="The recording is not in the object store any more.")
+                return Drawn(strip=None, note="The recording itself is not in the object store.")
             except AudioError:
                 return Drawn(
                     strip=None, note="The recording is damaged: nothing in it can be read."

@@ -129,7 +129,7 @@ def test_an_object_that_is_gone_has_a_note(objects: ObjectStore) -> None:
     objects.delete("a.ogg")
     drawn = Outlines(objects).of(info)
     assert drawn.strip is None
-    assert drawn.note == "The recording is not in the object store any more."
+    assert drawn.note == "The recording itself is not in the object store."
 
 
 def test_digests(objects: ObjectStore) -> None:
