@@ -137,9 +137,13 @@ def _walks(shape: Shape) -> Iterator[Select[Any]]:
 
 
 def _among_few(table: FromClause, shape: Shape) -> Iterator[ColumnElement[bool]]:
-    yield table.c.severity_rank >= shape.lowest_rank
+    # SQLite takes an index of the queue for these, however many calls it finds, unless they are
+    # hidden from it.
+    yield func.coalesce(table.c.severity_rank, 0) >= shape.lowest_rank
     if shape.status not in {None, Shown.CLAIMED}:
-        yield table.c.status.in_([status.value for status in _stored(shape.status)])
+        yield func.coalesce(table.c.status, "").in_(
+            [status.value for status in _stored(shape.status)]
+        )
     if shape.status is Shown.OPEN:
         yield ~_is_judged(table)
     if shape.after_rank is not None:
