@@ -23,6 +23,7 @@ from starlette.testclient import TestClient
 from console.access import Role
 from console.app import create_app
 from console.guard import CSRF_HEADER, csrf_token
+from console.rule_worker import long_workers, quick_workers
 from console.state import Console, ConsoleOptions, utc_now
 from storage import console_sessions
 from storage.console_sessions import SignedIn
@@ -141,6 +142,14 @@ class Site:
     def _on_console(self, message: Any) -> None:
         if message.type in {"error", "warning"}:
             self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_worker_left() -> Iterator[None]:
+    """Processes that check rules end with the module; other tests count theirs."""
+    yield
+    quick_workers().end()
+    long_workers().end()
 
 
 @pytest.fixture(scope="module")
