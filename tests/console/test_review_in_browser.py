@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -170,7 +171,8 @@ def test_keeping_a_view_and_assigning(site: Site) -> None:
     expect(rita.locator("[data-row]")).to_have_count(2)
     rita.goto("/queue")
     rita.get_by_role("link", name="Customers").click()
-    expect(rita).to_have_url(f"{site.url}/queue?about=customer&sort=newest")
+    # The database may keep the parts of a view in an order of its own.
+    expect(rita).to_have_url(re.compile(r"/queue\?(?=.*about=customer)(?=.*sort=newest)"))
 
 
 def test_settling_a_dispute(site: Site) -> None:
