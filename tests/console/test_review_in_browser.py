@@ -116,7 +116,7 @@ def test_the_queue_by_keyboard(site: Site) -> None:
     page.keyboard.press("k")
     expect(page.locator("[data-row] a.open").nth(1)).to_be_focused()
     fits(page, "queue-keys")
-    with page.expect_request(lambda request: request.url.endswith("/claim")):
+    with page.expect_response(lambda response: response.url.endswith("/claim")):
         page.keyboard.press("c")
     page.goto("/queue?status=claimed")
     expect(page.get_by_text("yours", exact=True)).to_be_visible()
