@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from console.access import Role
 from storage import console_sessions
@@ -18,7 +19,7 @@ def test_signing_in_and_out(site: Site, size: tuple[int, int], dark: bool) -> No
     shade = f"{size[0]}-{'dark' if dark else 'light'}"
     page = site.page(size=size, dark=dark)
     page.goto("/")
-    assert page.get_by_role("heading", name="Sign in").is_visible()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     assert accessibility_faults(page) == []
     assert not sticks_out(page)
     keep_shot(page, f"sign-in-{shade}")
@@ -28,13 +29,13 @@ def test_signing_in_and_out(site: Site, size: tuple[int, int], dark: bool) -> No
         )
     page.goto(f"/sign-in/link?token={token}")
     page.goto("/sessions")
-    assert page.get_by_role("cell", name="ana you").is_visible()
+    expect(page.get_by_role("cell", name="ana you")).to_be_visible()
     page.keyboard.press("?")
-    assert page.get_by_role("dialog").is_visible()
+    expect(page.get_by_role("dialog")).to_be_visible()
     assert accessibility_faults(page) == []
     page.keyboard.press("Escape")
     assert accessibility_faults(page) == []
     assert not sticks_out(page)
     keep_shot(page, f"sessions-{shade}")
     page.get_by_role("button", name="Sign out", exact=True).click()
-    assert page.get_by_role("heading", name="Sign in").is_visible()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
