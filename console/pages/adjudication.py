@@ -5,28 +5,27 @@ from __future__ import annotations
 import hashlib
 import uuid
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from console.access import Permission, Person
 from console.errors import NotThereError
 from console.guard import GuardedRoute, needs
+from console.judgement import JudgementForm, note_judgement
 from console.navigation import Place
 from console.rendering import render
 from console.reviews import told, waited
 from console.showing import note_shown
 from console.state import console_of
 from rules.backtest import Decision
-from storage import trail
 from storage.queue import Queue
 from storage.queue_filter import Cursor, QueueFilter, Shown, Sort
 from storage.queue_summary import Status
-from storage.reviewing import MAX_FORM_ID_CHARS, Judged, Subject, adjudicate, seen_by
-from storage.trail import TrailAction, TrailEvent
-from storage.verdicts import MAX_NOTE_CHARS, Verdict, VerdictDecision, VerdictSubject
+from storage.reviewing import Judged, adjudicate, seen_by
+from storage.trail import TrailAction
+from storage.verdicts import Verdict, VerdictDecision
 
 router = APIRouter(route_class=GuardedRoute)
 PLACE: Place | None = Place(
@@ -106,12 +105,7 @@ def show_call(
 def settle(
     request: Request,
     room_sid: str,
-    subject: Annotated[VerdictSubject, Form()],
-    decision: Annotated[VerdictDecision, Form()],
-    subject_id: str = Form(min_length=1, max_length=200),
-    audit_key: str = Form("", max_length=200),
-    note: str = Form("", max_length=MAX_NOTE_CHARS),
-    form_id: str = Form(min_length=1, max_length=MAX_FORM_ID_CHARS),
+    judgement: JudgementForm,
     person: Person = needs(Permission.ADJUDICATE),
 ) -> Response:
     """Decide, for good."""
@@ -120,26 +114,21 @@ def settle(
         outcome = adjudicate(
             connection,
             room_sid,
-            Subject(kind=subject, id=subject_id, audit_key=audit_key or None),
-            decision=decision,
-            note=note.strip() or None,
+            judgement.subject,
+            decision=judgement.decision,
+            note=judgement.note,
             lead=person.id,
-            form_id=form_id,
+            form_id=judgement.form_id,
             now=console.now(),
         )
-        if outcome.is_new:
-            trail.append(
-                connection,
-                TrailEvent(
-                    actor=person.id, action=TrailAction.ADJUDICATE, room_sid=room_sid,
-                    subject=subject_id,
-                    detail={
-                        "verdict": outcome.verdict.id, "on": subject.value,
-                        "rule": outcome.verdict.rule_id, "decision": decision.value,
-                        "has_note": outcome.verdict.note is not None,
-                    },
-                ),
-            )  # fmt: skip
+        note_judgement(
+            connection,
+            TrailAction.ADJUDICATE,
+            judgement,
+            outcome,
+            actor=person.id,
+            room_sid=room_sid,
+        )
     return RedirectResponse(f"/adjudication/{room_sid}", status_code=303)
 
 

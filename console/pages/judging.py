@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from console.access import Permission, Person
 from console.guard import GuardedRoute, needs
+from console.judgement import JudgementForm, note_judgement
 from console.navigation import Place
 from console.rendering import render
 from console.reviews import called, names_of, told
@@ -18,9 +18,8 @@ from console.state import console_of
 from storage import trail
 from storage.queue import Queue
 from storage.review_claims import claim_call, release_claim, renew_claim
-from storage.reviewing import MAX_FORM_ID_CHARS, Subject, give_verdict
+from storage.reviewing import give_verdict
 from storage.trail import TrailAction, TrailEvent
-from storage.verdicts import MAX_NOTE_CHARS, VerdictDecision, VerdictSubject
 
 router = APIRouter(route_class=GuardedRoute)
 PLACE: Place | None = None
@@ -88,12 +87,7 @@ def release(request: Request, room_sid: str, person: Person = needs(Permission.R
 def decide(
     request: Request,
     room_sid: str,
-    subject: Annotated[VerdictSubject, Form()],
-    decision: Annotated[VerdictDecision, Form()],
-    subject_id: str = Form(min_length=1, max_length=200),
-    audit_key: str = Form("", max_length=200),
-    note: str = Form("", max_length=MAX_NOTE_CHARS),
-    form_id: str = Form(min_length=1, max_length=MAX_FORM_ID_CHARS),
+    judgement: JudgementForm,
     person: Person = needs(Permission.REVIEW),
 ) -> Response:
     """Judge a flag of a call that the person has claimed."""
@@ -102,28 +96,18 @@ def decide(
         outcome = give_verdict(
             connection,
             room_sid,
-            Subject(kind=subject, id=subject_id, audit_key=audit_key or None),
-            decision=decision,
-            note=note.strip() or None,
+            judgement.subject,
+            decision=judgement.decision,
+            note=judgement.note,
             reviewer=person.id,
-            form_id=form_id,
+            form_id=judgement.form_id,
             double_share=console.options.double_review_share,
             drawn=secrets.randbelow(2**32) / 2**32,
             now=console.now(),
         )
-        if outcome.is_new:
-            trail.append(
-                connection,
-                TrailEvent(
-                    actor=person.id, action=TrailAction.VERDICT, room_sid=room_sid,
-                    subject=subject_id,
-                    detail={
-                        "verdict": outcome.verdict.id, "on": subject.value,
-                        "rule": outcome.verdict.rule_id, "decision": decision.value,
-                        "has_note": outcome.verdict.note is not None,
-                    },
-                ),
-            )  # fmt: skip
+        note_judgement(
+            connection, TrailAction.VERDICT, judgement, outcome, actor=person.id, room_sid=room_sid
+        )
     return _answer(request, room_sid, person, done=outcome.is_call_done)
 
 
