@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -35,6 +35,7 @@ PLACE: Place | None = None
 
 Text = Annotated[str, Form(max_length=MAX_BYTES)]
 Name = Annotated[str, Form(max_length=200)]
+Note = Annotated[str, Form(max_length=4000)]
 _DAYS = (7, 30, 90)
 _TEMPLATE = """\
 pack: qa.new-pack
@@ -59,6 +60,17 @@ cases:
     say: these are words to keep
     no_hit: qa.new-rule
 """
+
+
+def _from_form(
+    base: Annotated[int, Form()], name: Name, pack: Text = "", cases: Text = ""
+) -> Draft:
+    return Draft(
+        base=base, name=name.strip(), pack=rule_desk.plain(pack), cases=rule_desk.plain(cases)
+    )
+
+
+DraftForm = Annotated[Draft, Depends(_from_form)]
 
 
 @router.get("/rules/edit")
@@ -94,14 +106,11 @@ def edit(
 @router.post("/rules/lint")
 def lint(
     request: Request,
-    base: Annotated[int, Form()],
-    name: Name,
-    pack: Text = "",
-    cases: Text = "",
+    draft: DraftForm,
     person: Person = needs(Permission.EDIT_RULES),
 ) -> Response:
     """What is wrong or poor in the texts as they are now; for the editor's margin."""
-    draft, files = _draft(request, base, name, pack, cases)
+    files = _files_under(request, draft)
     try:
         book = draft.onto(files)
         remarks = rule_desk.lint(book, draft.name)
@@ -121,15 +130,12 @@ def lint(
 @router.post("/rules/check")
 def check(
     request: Request,
-    base: Annotated[int, Form()],
-    name: Name,
-    pack: Text = "",
-    cases: Text = "",
-    note: Annotated[str, Form(max_length=4000)] = "",
+    draft: DraftForm,
+    note: Note = "",
     person: Person = needs(Permission.EDIT_RULES),
 ) -> Response:
     """Run the cases of the whole book with the draft, and say what else is poor."""
-    draft, files = _draft(request, base, name, pack, cases)
+    files = _files_under(request, draft)
     book = _onto(draft, files)
     found = rule_desk.check(console_of(request), book, files)
     return _editor(
@@ -145,16 +151,13 @@ def check(
 @router.post("/rules/backtest", openapi_extra={"shows": "text"})
 def backtest(
     request: Request,
-    base: Annotated[int, Form()],
-    name: Name,
-    pack: Text = "",
-    cases: Text = "",
-    note: Annotated[str, Form(max_length=4000)] = "",
+    draft: DraftForm,
+    note: Note = "",
     days: Annotated[int, Form()] = 30,
     person: Person = needs(Permission.EDIT_RULES),
 ) -> Response:
     """Run the draft over stored calls: what it would add and lose. Shows masked excerpts."""
-    draft, files = _draft(request, base, name, pack, cases)
+    files = _files_under(request, draft)
     book = _onto(draft, files)
     console = console_of(request)
     if days not in _DAYS:
@@ -179,28 +182,25 @@ def backtest(
 @router.post("/rules/propose")
 def propose(
     request: Request,
-    base: Annotated[int, Form()],
-    name: Name,
-    pack: Text = "",
-    cases: Text = "",
-    note: Annotated[str, Form(max_length=4000)] = "",
+    draft: DraftForm,
+    note: Note = "",
     trial: Annotated[list[str] | None, Form()] = None,
     person: Person = needs(Permission.EDIT_RULES),
 ) -> Response:
     """Propose the draft; rules that are ticked go on trial first."""
-    draft, files = _draft(request, base, name, pack, cases)
+    files = _files_under(request, draft)
     console = console_of(request)
     try:
         book = rule_desk.on_trial(_onto(draft, files), draft.name, frozenset(trial or ()))
         found = rule_desk.check(console, book, files)
         with console.database.begin() as connection:
             proposal = rule_proposals.propose(
-                connection, book, base_version=base, check=found, author=person.id, note=note,
+                connection, book, base_version=draft.base, check=found, author=person.id, note=note,
                 now=console.now(),
             )  # fmt: skip
             rule_desk.note_decision(
                 connection, TrailAction.RULE_PROPOSE, actor=person.id, subject=proposal.id,
-                detail={"base": base, "n_files": len(proposal.changes)},
+                detail={"base": draft.base, "n_files": len(proposal.changes)},
             )  # fmt: skip
     except (RulesError, ProposalError) as exc:
         return _editor(request, draft, files, note=note, problem=sentence(exc), status=400)
@@ -215,19 +215,14 @@ def _in_force(request: Request) -> tuple[int, BookFiles]:
         return version.number, published_rules.files_of(connection, version.number)
 
 
-def _draft(
-    request: Request, base: int, name: str, pack: str, cases: str
-) -> tuple[Draft, BookFiles]:
-    """What a form holds, and the files of the version that it was made from."""
+def _files_under(request: Request, draft: Draft) -> BookFiles:
+    """The files of the version that a draft was made from."""
     try:
         with console_of(request).database.begin(read_only=True) as connection:
-            files = published_rules.files_of(connection, base if 0 < base < 10**9 else 0)
+            number = draft.base if 0 < draft.base < 10**9 else 0
+            return published_rules.files_of(connection, number)
     except RulesMissingError:
         raise NotThereError("There is no such version.") from None
-    draft = Draft(
-        base=base, name=name.strip(), pack=rule_desk.plain(pack), cases=rule_desk.plain(cases)
-    )
-    return draft, files
 
 
 def _onto(draft: Draft, files: BookFiles) -> BookFiles:
