@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from playwright.sync_api import expect
 
 from console.access import Role
 from console.oidc import Oidc, OidcOptions
@@ -47,14 +48,14 @@ def test_in_and_out(site: Site, oidc_server: OidcServer, size: tuple[int, int], 
         page.wait_for_url(f"{site.url}/**")
 
     page.goto("/")
-    assert page.get_by_role("heading", name="Sign in").is_visible()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     assert accessibility_faults(page) == []
     keep_shot(page, f"oidc-sign-in-{shade}")
     sign_in("ana")
     page.goto("/sessions")
-    assert page.get_by_role("cell", name="ana of the tests you").is_visible()
+    expect(page.get_by_role("cell", name="ana of the tests you")).to_be_visible()
     page.get_by_role("button", name="Sign out", exact=True).click()
-    assert page.get_by_role("heading", name="Signed out").is_visible()
+    expect(page.get_by_role("heading", name="Signed out")).to_be_visible()
     assert accessibility_faults(page) == []
     assert not sticks_out(page)
     keep_shot(page, f"oidc-signed-out-{shade}")
@@ -62,7 +63,7 @@ def test_in_and_out(site: Site, oidc_server: OidcServer, size: tuple[int, int], 
     page.wait_for_url(f"{oidc_server.issuer}/**")
     page.context.clear_cookies()
     sign_in("cy")
-    assert page.get_by_role("alert").is_visible()
+    expect(page.get_by_role("alert")).to_be_visible()
     assert "none of your groups has a role" in page.get_by_role("alert").inner_text()
     assert accessibility_faults(page) == []
     assert not sticks_out(page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from playwright.sync_api import expect
 
 from console.access import Role
 from console.anchoring import Anchoring, AnchorOptions
@@ -62,11 +63,11 @@ def test_in_a_browser(site: Site, size: tuple[int, int], dark: bool) -> None:
     assert page.get_by_role("row").count() == 5
     page.get_by_role("link", name="All", exact=True).click()
     page.get_by_role("link", name="Older").click()
-    assert page.get_by_role("link", name="Newest").is_visible()
+    expect(page.get_by_role("link", name="Newest")).to_be_visible()
     tamper(console.database, edit(30, actor="oidc:nobody"))
     page.get_by_role("button", name="Verify now").click()
     page.get_by_text("Not as it was written.").wait_for()
-    assert page.get_by_text("entry 30: was changed").is_visible()
+    expect(page.get_by_text("entry 30: was changed")).to_be_visible()
     assert accessibility_faults(page) == []
     assert not sticks_out(page)
     keep_shot(page, f"trail-changed-{shade}")
