@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
@@ -31,19 +31,30 @@ PAGE_ENTRIES = 50
 _MAX_CHARS = 200
 
 
+def _given(
+    actor: Annotated[str, Query(max_length=_MAX_CHARS)] = "",
+    action: Annotated[str, Query(max_length=_MAX_CHARS)] = "",
+    call: Annotated[str, Query(max_length=_MAX_CHARS)] = "",
+    since: Annotated[str, Query(max_length=10)] = "",
+    until: Annotated[str, Query(max_length=10)] = "",
+) -> dict[str, str]:
+    """The filters of an address that say something."""
+    fields = {"actor": actor, "action": action, "call": call, "since": since, "until": until}
+    stripped = {name: value.strip() for name, value in fields.items()}
+    return {name: value for name, value in stripped.items() if value}
+
+
+Given = Annotated[dict[str, str], Depends(_given)]
+
+
 @router.get("/trail")
 def show(
     request: Request,
-    actor: str = Query("", max_length=_MAX_CHARS),
-    action: str = Query("", max_length=_MAX_CHARS),
-    call: str = Query("", max_length=_MAX_CHARS),
-    since: str = Query("", max_length=10),
-    until: str = Query("", max_length=10),
+    given: Given,
     before: int | None = Query(None, ge=1, le=2**63 - 1),
     person: Person = needs(Permission.VIEW_TRAIL),
 ) -> Response:
     """Show a page of entries, the newest first."""
-    given = _given(actor=actor, action=action, call=call, since=since, until=until)
     wanted = _wanted(given)
     with console_of(request).database.begin(read_only=True) as connection:
         found = newest_entries(connection, wanted, before=before, limit=PAGE_ENTRIES + 1)
@@ -83,16 +94,11 @@ def verify(request: Request, person: Person = needs(Permission.VIEW_TRAIL)) -> R
 @router.get("/trail/export", openapi_extra={"shows": "export"})
 def export(
     request: Request,
-    actor: str = Query("", max_length=_MAX_CHARS),
-    action: str = Query("", max_length=_MAX_CHARS),
-    call: str = Query("", max_length=_MAX_CHARS),
-    since: str = Query("", max_length=10),
-    until: str = Query("", max_length=10),
+    given: Given,
     kind: str = Query("jsonl", alias="format", max_length=10),
     person: Person = needs(Permission.VIEW_TRAIL),
 ) -> Response:
     """Give all entries that are wanted as a file; noted first."""
-    given = _given(actor=actor, action=action, call=call, since=since, until=until)
     wanted = _wanted(given)
     if kind not in set(TrailFormat):
         raise BadRequestError("The format is jsonl or csv.")
@@ -133,12 +139,6 @@ def _doubtful(verified: Verified | None, seqs: Iterable[int]) -> frozenset[int]:
         return frozenset()
     spans = [(fault.seq, fault.last_seq) for fault in verified.found.faults]
     return frozenset(seq for seq in seqs if any(first <= seq <= last for first, last in spans))
-
-
-def _given(**fields: str) -> dict[str, str]:
-    """The filters that say something."""
-    stripped = {name: value.strip() for name, value in fields.items()}
-    return {name: value for name, value in stripped.items() if value}
 
 
 def _wanted(given: Mapping[str, str]) -> TrailFilter:
