@@ -109,6 +109,17 @@ class Claims:
             f"call {room_sid}: its report was removed {_MAX_REPEATS} times; see what does that"
         )
 
+    def give_back(self) -> None:
+        """Let go of whatever this owner holds, because it is about to end; nobody's fault.
+
+        Raises:
+            StorageError: the database cannot be reached. The leases run out by themselves.
+        """
+        if self._owner is None:
+            return
+        with self._database.begin() as connection:
+            audits.release_of_owner(connection, self._owner, error="stopped", now=datetime.now(UTC))
+
     @contextmanager
     def held(self, claim: audits.Claim) -> Iterator[None]:
         """Renew a claim while the block lasts, and give it back if the block fails."""

@@ -112,6 +112,7 @@ def _listener(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()  # now: the link that is printed soon must find somebody
     except OSError as exc:
         listener.close()
         raise ServiceMissingError(

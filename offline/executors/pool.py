@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -28,9 +28,11 @@ from offline.executors.task import (
     Moved,
     Opening,
     Task,
+    Workplace,
     audit_task,
     call_error,
 )
+from storage.errors import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -189,24 +191,39 @@ def _work(opening: Opening, owner: str, connection: Connection, keeps_words: boo
     # Ctrl-C reaches the whole group; the parent decides what becomes of us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
-    _end_with_parent()
+    open_places: list[Workplace] = []
+    _end_with_parent(open_places)
     try:
         with opening.open(owner) as place:
-            while True:
-                try:
-                    task = connection.recv()
-                except EOFError:
-                    return
-
-                def tell(moved: Moved) -> None:
-                    _send(connection, moved)
-
-                _send(connection, audit_task(place, task, tell, keeps_words=keeps_words))
+            open_places.append(place)
+            try:
+                _audit_all(place, connection, keeps_words=keeps_words)
+            except WorkerStopped:
+                # Told to end between claiming a call and beginning it.
+                with suppress(StorageError):
+                    place.claims.give_back()
+                raise
+            finally:
+                open_places.clear()
     except Exception as exc:
         # The text of a defect may hold anything, so its name alone goes on.
         log.exception("a worker process cannot begin", extra={"error": type(exc).__name__})
         with suppress(OSError):
             connection.send(_Unopened(error=call_error(exc)))
+
+
+def _audit_all(place: Workplace, connection: Connection, *, keeps_words: bool) -> None:
+    """Audit what comes, until the run has no more or ends."""
+
+    def tell(moved: Moved) -> None:
+        _send(connection, moved)
+
+    while True:
+        try:
+            task = connection.recv()
+        except EOFError:
+            return
+        _send(connection, audit_task(place, task, tell, keeps_words=keeps_words))
 
 
 def _send(connection: Connection, event: object) -> None:
@@ -220,18 +237,29 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise WorkerStopped
 
 
-def _end_with_parent(
-    end: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM),
-) -> None:
-    """End when the parent does, even where it was killed and could tell nobody."""
+def _end_with_parent(open_places: Sequence[Workplace]) -> None:
+    """End when the parent does, even where it was killed and could tell nobody.
+
+    A model that is at a piece of speech cannot be told to end. It is cut off after a while, and the
+    call that it was at is given back for it.
+    """
     parent = multiprocessing.parent_process()
     if parent is None:
         return
 
+    def give_back() -> None:
+        for place in tuple(open_places):
+            with suppress(Exception):  # the lease runs out by itself
+                place.claims.give_back()
+
     def watch() -> None:
         parent.join()
-        end()
+        os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(_STOP_TIMEOUT_S)
+        # A database that does not answer must not keep this process alive.
+        last = threading.Thread(target=give_back, daemon=True)
+        last.start()
+        last.join(_STOP_TIMEOUT_S)
         os._exit(1)
 
     threading.Thread(target=watch, name="audit-parent", daemon=True).start()

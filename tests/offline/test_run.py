@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from earmark.audit_plan import AuditPlan
 from offline.audit import Outcome
 from offline.errors import RunError
 from offline.executors import CallError
@@ -18,12 +21,12 @@ from offline.executors.pool import PoolExecutor
 from offline.find import Finder
 from offline.run import Run, Summary
 from storage.audits import AuditStatus
-from storage.database import Database
+from storage.database import Database, open_database
 from storage.findings import CoverageCode, findings_of
-from storage.objects import ObjectStore
+from storage.objects import ObjectStore, open_objects
 from storage.tables import AUDITS
 from tests.offline.builders import CARD, DAY, STARTED_AT, store_call
-from tests.offline.workplaces import FAIL, KILL, ScriptedSource, plan_of, quiet_sound
+from tests.offline.workplaces import FAIL, KILL, STUCK, ScriptedSource, plan_of, quiet_sound
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,14 +71,16 @@ class Place:
                 started_at=STARTED_AT + timedelta(minutes=n),
             )  # fmt: skip
 
-    def run(
-        self, script: ScriptedSource, n_workers: int = 2, **changes: Any
-    ) -> tuple[Summary, Told]:
-        plan = plan_of(
+    def plan(self, script: ScriptedSource, **changes: Any) -> AuditPlan:
+        return plan_of(
             f"sqlite:///{self._folder / 'earmark.db'}", str(self._folder / "objects"), script,
             **changes,
         )  # fmt: skip
-        told = Told()
+
+    def run(
+        self, script: ScriptedSource, n_workers: int = 2, **changes: Any
+    ) -> tuple[Summary, Told]:
+        plan, told = self.plan(script, **changes), Told()
         executor = PoolExecutor(plan, n_workers=n_workers, run_id="run")
         run = Run(executor, self.database, told)
         try:
@@ -201,3 +206,33 @@ def test_rules_that_differ_end_the_run(place: Place, sound: bytes) -> None:
     run.stop()
     assert caught.value.exit_code == 2
     assert place.ledger() == {}
+
+
+def run_in_pool(plan: AuditPlan) -> None:
+    """A run of its own process, to be killed."""
+    database = open_database(plan.database_url)
+    executor = PoolExecutor(plan, n_workers=1, run_id="run")
+    refs = Finder(database, open_objects(plan.objects_url)).refs_by_day(DAY).refs
+    Run(executor, database, Told()).over(refs)
+
+
+def test_a_worker_that_cannot_stop_gives_its_call_back(
+    place: Place, quiet: bytes, tmp_path: Path
+) -> None:
+    """A run is killed while a model is in native code: its worker is cut off, and holds nothing."""
+    place.store({"RM_1": quiet})
+    sign = tmp_path / "stuck"
+    run = multiprocessing.get_context("spawn").Process(
+        target=run_in_pool, args=(place.plan(ScriptedSource(quiet=STUCK, sign=sign)),)
+    )
+    run.start()
+    try:
+        while not sign.exists():
+            assert run.is_alive()
+            time.sleep(0.05)
+        workers = psutil.Process(run.pid).children(recursive=True)
+    finally:
+        run.kill()
+        run.join()
+    assert psutil.wait_procs(workers, timeout=60)[1] == []
+    assert place.ledger() == {"RM_1": (AuditStatus.FAILED, 1, "stopped")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import time
@@ -18,7 +19,7 @@ from rules.loader import load_rulebook
 from speech.recogniser import RecognisedWord
 from tests.offline.builders import ScriptedRecogniser, demo_sound, vad_model, write_wav
 
-KILL, FAIL = "!kill", "!fail"
+KILL, FAIL, STUCK = "!kill", "!fail", "!stuck"
 _QUIET = 0.2  # peak
 
 
@@ -41,6 +42,11 @@ class _Recogniser(ScriptedRecogniser):
             os.kill(os.getpid(), signal.SIGKILL)
         if self._script.quiet == FAIL:
             raise ZeroDivisionError("4539 1488 0343 6467")
+        if self._script.quiet == STUCK:
+            assert self._script.sign is not None
+            self._script.sign.touch()
+            # As a model may be: native code, which no signal interrupts.
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
         return self._quiet.transcribe(samples)
 
 
@@ -51,6 +57,7 @@ class ScriptedSource:
     loud: str = "This call is being recorded."
     quiet: str = "Hello."
     takes_s: float = 0.0
+    sign: Path | None = None  # is there once it is stuck
 
     def build(self, announce: Announce) -> ScriptedWorkerEngines:
         return ScriptedWorkerEngines(self)
