@@ -15,7 +15,7 @@ import click
 from earmark.errors import BadInputError
 
 if TYPE_CHECKING:
-    from speech.transcribers import Device
+    from speech.device import Device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,8 @@ from offline.redaction import RedactionOptions
 from offline.stages.store import ObjectStageStore
 from rules.loader import load_rulebook
 from rules.rulebook import Rulebook
+from speech.device import Device
 from speech.embedding import embedder_for
-from speech.transcribers import Device
 from storage.database import Database, open_database
 from storage.objects import open_objects
 from storage.published_rules import load_in_force
@@ -85,7 +85,8 @@ class AuditPlan:
     models_dir: Path
     engines: EngineSource
     diarizer: str = "default"  # see `offline.diarization.choice`
-    cpu_threads: int = 1  # of what tells voices apart
+    device: Device = "auto"  # where voices are told apart
+    cpu_threads: int = 1  # for that
     keep_transcripts_days: int | None = None
     keep_stages_days: int | None = None
     redaction: RedactionOptions = field(default_factory=RedactionOptions)
@@ -127,7 +128,10 @@ class AuditPlan:
         objects.check()  # before minutes of work, not after
         # A call without a mix needs no diarizer, and one with a mix gets a finding.
         diarizer, lack = diarizer_or_lack(
-            self.diarizer, models_dir=self.models_dir, cpu_threads=self.cpu_threads
+            self.diarizer,
+            models_dir=self.models_dir,
+            device=self.device,
+            cpu_threads=self.cpu_threads,
         )
         opened = nullcontext(database) if database else closing(open_database(self.database_url))
         with opened as rows, closing(self.engines.build(announce)) as engines:

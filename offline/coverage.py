@@ -35,7 +35,7 @@ _SENTENCES = {
     "who said it.",
     # See `offline.lack`. What mends it is told to whoever runs the audit.
     "extra_missing": "what that needs was not installed where the audit ran.",
-    "device_missing": "the GPU that was asked for was not there.",
+    "device_missing": "the GPU that was asked for was not there, or could not be used.",
     "models_missing": "the models were not there when the audit ran.",
     "models_unusable": "the models could not be used: they are damaged, or other ones.",
     "deleted_card_security_code": "Was deleted on purpose: a card's security code was said in it, "

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from speech.device import Device
 from speech.models import find_model, registry
 from speech.recogniser import WindowRecogniser
-from speech.transcribers import Device, load_transcriber
+from speech.transcribers import load_transcriber
 from speech.transcribers import transcriber as find_transcriber
 from speech.vad import AUDIT as VAD_AUDIT
 from speech.vad import VadModel
@@ -53,7 +54,7 @@ class LocalEngines:
 
     Args:
         transcriber: What turns speech into words: an id, or a path of one's own weights.
-        device: "auto" takes a GPU where there is one.
+        device: "auto" takes a GPU where one works.
         models_dir: Where weights are searched first.
         cpu_threads: Threads of one inference.
         announce: Called with a sentence before something slow; its block is the slow thing.

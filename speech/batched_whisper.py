@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE_HZ
+from speech.device import GpuError, first_line
 from speech.errors import RecogniserError
 from speech.recogniser import RecognisedWord, Recognition
 from speech.whisper import (
@@ -91,6 +92,17 @@ class BatchedWhisper:
         )
         self._suppressed = list(get_suppressed_tokens(self._tokenizer, [-1]))
         self._prompt = self._model.get_prompt(self._tokenizer, [], without_timestamps=True)
+
+    def try_out(self) -> None:
+        """Hear a little silence, so that what the device lacks shows now and not in a call.
+
+        Raises:
+            GpuError: the device cannot do it.
+        """
+        try:
+            self._written([np.zeros(SAMPLE_RATE_HZ, dtype=np.float32)], [1.0])
+        except RuntimeError as exc:
+            raise GpuError(first_line(exc)) from None
 
     def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
         """Recognise one piece of speech; see `Recogniser`."""

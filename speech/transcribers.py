@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from speech.batched_whisper import BatchedWhisper
-from speech.errors import DeviceMissingError, EngineMissingError, UnknownModelError
+from speech.device import Device, Place, load_cublas, on_device, torch_place
+from speech.errors import EngineMissingError, UnknownModelError
 from speech.models import find_model, registry
 from speech.openai_whisper import (
     OpenAIWhisper,
@@ -22,8 +23,6 @@ from speech.recogniser import WindowRecogniser
 from speech.whisper import WhisperOptions
 
 Engine = Literal["faster-whisper", "openai-whisper"]
-Device = Literal["auto", "cpu", "cuda"]
-DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
 
 _KIND = "speech to text"
 _PINNED: Engine = "faster-whisper"  # the engine that the registry's weights are made for
@@ -96,12 +95,12 @@ def load_transcriber(
         asked: Which one.
         options: How to decode; on a GPU the arithmetic is 16-bit floating point instead.
         models_dir: Where pinned weights are searched first.
-        device: "auto" takes a GPU where there is one.
+        device: "auto" takes a GPU where one works.
         cpu_threads: Threads of one inference.
 
     Raises:
         EngineMissingError: the engine is not installed.
-        DeviceMissingError: there is no GPU.
+        DeviceMissingError: a GPU was asked for, and there is none that works.
         ModelMissingError: the weights are nowhere.
         ModelHashError: they are not the pinned ones.
         RecogniserError: they cannot be loaded.
@@ -111,9 +110,7 @@ def load_transcriber(
     if missing := missing_package(asked.engine):
         # Before the weights are read and their hashes compared, which takes seconds.
         raise EngineMissingError(missing)
-    import torch
-
-    chosen = _chosen(device, has_gpu=torch.cuda.is_available())
+    chosen = torch_place(device)
     heads = None
     if asked.pinned is not None:
         folder = find_model(asked.pinned, models_dir)
@@ -150,23 +147,25 @@ def _load_faster_whisper(
 ) -> BatchedWhisper:
     import ctranslate2
 
-    chosen = _chosen(device, has_gpu=ctranslate2.get_cuda_device_count() > 0)
     folder = asked.path if asked.pinned is None else find_model(asked.pinned, models_dir)
     assert folder is not None  # noqa: S101 - narrows for the type checker
-    return BatchedWhisper(
-        folder,
-        replace(options, compute_type=_ARITHMETIC[chosen]),
-        name=asked.id,
-        cpu_threads=cpu_threads,
-        device=chosen,
-        batch_size=_BATCH_SIZE[chosen],
-    )
 
+    def make(place: Place) -> BatchedWhisper:
+        if place == "cuda":
+            load_cublas()
+        recogniser = BatchedWhisper(
+            folder,
+            replace(options, compute_type=_ARITHMETIC[place]),
+            name=asked.id,
+            cpu_threads=cpu_threads,
+            device=place,
+            batch_size=_BATCH_SIZE[place],
+        )
+        if place == "cuda":
+            recogniser.try_out()
+        return recogniser
 
-def _chosen(device: Device, *, has_gpu: bool) -> Literal["cpu", "cuda"]:
-    if device == "cuda" and not has_gpu:
-        raise DeviceMissingError("--device cuda: there is no GPU that can be used; take cpu")
-    return "cuda" if has_gpu and device != "cpu" else "cpu"
+    return on_device(device, ctranslate2.get_cuda_device_count(), make)
 
 
 def _sha256(path: Path) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE_HZ
+from speech.device import GpuError, first_line
 from speech.errors import RecogniserError
 from speech.recogniser import SHORTEST_WORD_S, RecognisedWord, Recognition
 
@@ -114,6 +115,7 @@ def load_whisper(
 
     Raises:
         RecogniserError: the folder holds no model that CTranslate2 can load.
+        GpuError: the GPU cannot be used.
     """
     from faster_whisper import WhisperModel
 
@@ -126,6 +128,8 @@ def load_whisper(
             local_files_only=True,
         )
     except (RuntimeError, ValueError, OSError) as exc:
+        if device != "cpu" and isinstance(exc, RuntimeError):
+            raise GpuError(first_line(exc)) from None
         raise RecogniserError(
             f"{model_dir}: the weights cannot be loaded ({type(exc).__name__})"
         ) from None

@@ -69,7 +69,7 @@ _MAX_THREADS = 4  # more make one transcriber hardly faster
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Where the transcriber runs; auto takes a GPU where there is one.",
+    help="Where models run; auto takes a GPU where one works.",
 )
 @click.option(
     "--diarizer",
@@ -216,6 +216,7 @@ def _plan(chosen: Chosen, settings: Settings, rules: tuple[Path, ...]) -> AuditP
             cpu_threads=n_threads,
         ),
         diarizer=diarizer,
+        device=chosen.device,
         cpu_threads=n_threads,
         keep_transcripts_days=settings.keep_transcripts_days,
         keep_stages_days=settings.keep_stages_days,

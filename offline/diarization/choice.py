@@ -10,6 +10,7 @@ from offline.diarization.pyannote_pipeline import PyannoteDiarizer
 from offline.diarization.turns import Diarizer, missing_library
 from offline.errors import DiarizerError, DiarizerNameError
 from offline.lack import MODELS_MISSING, NOT_TOLD_APART, Lack, lack_of
+from speech.device import Device
 from speech.errors import SpeechError
 from speech.models import find_model
 
@@ -21,13 +22,14 @@ _LIBRARIES = ("torch", "torchaudio", "asteroid_filterbanks", "scipy")
 
 
 def diarizer_named(
-    name: str, *, models_dir: Path, cpu_threads: int | None = None
+    name: str, *, models_dir: Path, device: Device = "auto", cpu_threads: int | None = None
 ) -> Diarizer | None:
     """The diarizer that a name means; nothing is loaded yet.
 
     Args:
         name: "default", "none", or "pyannote:" and a folder or a name on the hub.
         models_dir: Where weights are searched first.
+        device: "auto" takes a GPU where one works.
         cpu_threads: Threads of one inference; None = as torch likes.
 
     Raises:
@@ -42,7 +44,7 @@ def diarizer_named(
         _check_libraries(_LIBRARIES)
         for model_id in (SEGMENTATION_ID, EMBEDDING_ID):
             find_model(model_id, models_dir, allow_hub=False)
-        return EmbeddedDiarizer(models_dir=models_dir, cpu_threads=cpu_threads)
+        return EmbeddedDiarizer(models_dir=models_dir, device=device, cpu_threads=cpu_threads)
     if name.startswith(_PYANNOTE) and len(name) > len(_PYANNOTE):
         where = name.removeprefix(_PYANNOTE)
         _check_libraries(("torch", "pyannote.audio"))
@@ -52,14 +54,14 @@ def diarizer_named(
                 "pipeline on the hub",
                 MODELS_MISSING,
             )
-        return PyannoteDiarizer(where, cpu_threads=cpu_threads)
+        return PyannoteDiarizer(where, device=device, cpu_threads=cpu_threads)
     raise DiarizerNameError(
         f"diarizer {name!r}: give default, none, or pyannote: and a folder or a name on the hub"
     )
 
 
 def diarizer_or_lack(
-    name: str, *, models_dir: Path, cpu_threads: int | None = None
+    name: str, *, models_dir: Path, device: Device = "auto", cpu_threads: int | None = None
 ) -> tuple[Diarizer | None, Lack | None]:
     """The same, and where voices cannot be told apart here, what is lacking.
 
@@ -67,9 +69,10 @@ def diarizer_or_lack(
         DiarizerNameError: the name means nothing.
     """
     try:
-        return diarizer_named(name, models_dir=models_dir, cpu_threads=cpu_threads), None
+        named = diarizer_named(name, models_dir=models_dir, device=device, cpu_threads=cpu_threads)
     except (DiarizerError, SpeechError) as exc:
         return None, lack_of(exc, NOT_TOLD_APART)
+    return named, None
 
 
 def _is_path(where: str) -> bool:

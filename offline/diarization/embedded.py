@@ -33,6 +33,7 @@ from offline.diarization.turns import (
     silence,
 )
 from speech.audio import SAMPLE_RATE_HZ
+from speech.device import Device, torch_place
 from speech.models import find_model, registry
 from speech.spool import release
 
@@ -73,7 +74,7 @@ class EmbeddedDiarizer:
 
     Args:
         models_dir: Where weights are searched first.
-        device: "cpu" or "cuda"; None = a GPU where there is one.
+        device: "auto" takes a GPU where one works.
         cpu_threads: Threads of one inference; None = as torch likes.
         options: See `EmbeddedOptions`.
     """
@@ -84,7 +85,7 @@ class EmbeddedDiarizer:
         self,
         *,
         models_dir: Path,
-        device: str | None = None,
+        device: Device = "auto",
         cpu_threads: int | None = None,
         options: EmbeddedOptions = DEFAULT,
     ) -> None:
@@ -135,10 +136,10 @@ class EmbeddedDiarizer:
                 raise missing_library(exc) from None
             if self._cpu_threads is not None:
                 torch.set_num_threads(self._cpu_threads)
-            device = self._device or ("cuda" if torch.cuda.is_available() else "cpu")
+            place = torch_place(self._device)
             self._networks = (
-                Segmentation(find_model(SEGMENTATION_ID, self._models_dir), device),
-                SpeakerEmbedding(find_model(EMBEDDING_ID, self._models_dir), device),
+                Segmentation(find_model(SEGMENTATION_ID, self._models_dir), place),
+                SpeakerEmbedding(find_model(EMBEDDING_ID, self._models_dir), place),
             )
         return self._networks
 

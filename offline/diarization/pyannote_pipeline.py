@@ -26,6 +26,7 @@ from offline.diarization.turns import (
 )
 from offline.errors import DiarizerError
 from speech.audio import SAMPLE_RATE_HZ
+from speech.device import Device, torch_place
 
 # pyannote.audio sends counts and durations to its makers unless this says no.
 _TELEMETRY = "PYANNOTE_METRICS_ENABLED"
@@ -37,12 +38,12 @@ class PyannoteDiarizer:
     Args:
         where: A folder with a `config.yaml`, or a name on the hub, such as
             `pyannote/speaker-diarization-community-1`, with `@REVISION` if wanted.
-        device: "cpu" or "cuda"; None = a GPU where there is one.
+        device: "auto" takes a GPU where one works.
         cpu_threads: Threads of one inference; None = as torch likes.
     """
 
     def __init__(
-        self, where: str, *, device: str | None = None, cpu_threads: int | None = None
+        self, where: str, *, device: Device = "auto", cpu_threads: int | None = None
     ) -> None:
         self._where = where
         self._folder = Path(where) if Path(where).is_dir() else None
@@ -106,6 +107,7 @@ class PyannoteDiarizer:
                 raise missing_library(exc) from None
             if self._cpu_threads is not None:
                 torch.set_num_threads(self._cpu_threads)
+            place = torch_place(self._device)
             name, _, revision = self._where.partition("@")
             try:
                 self._pipeline = (
@@ -124,8 +126,7 @@ class PyannoteDiarizer:
                     f"{self._where}: the hub does not give this pipeline; accept its terms there "
                     "and set HF_TOKEN, or give a folder"
                 )
-            device = self._device or ("cuda" if torch.cuda.is_available() else "cpu")
-            self._pipeline.to(torch.device(device))
+            self._pipeline.to(torch.device(place))
         return self._pipeline
 
 

@@ -122,6 +122,8 @@ def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         [sys.executable, "-m", "earmark", "audit", *arguments],
         cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
+        # Whatever started the tests may have been told to ignore it, as `nohup` is.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         yield process
