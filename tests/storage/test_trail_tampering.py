@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, select, update
 from storage.database import Database, open_database
 from storage.objects import ObjectStore, open_objects
 from storage.trail_tables import TRAIL, TRAIL_CHAIN
+from tests.servers.postgres import PostgresServer
 from tests.storage.trails import (
     anchored,
     edit,
@@ -49,10 +50,17 @@ class Bench:
         )
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def bench(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bench]:
     folder: Path = tmp_path_factory.mktemp("trail")
-    database = open_database(f"sqlite:///{folder / 'earmark.db'}")
+    if request.param == "sqlite":
+        url = f"sqlite:///{folder / 'earmark.db'}"
+    else:
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        url = postgres.new_database()
+    database = open_database(url, create=True)
     store = open_objects(str(folder / "objects"))
     begun = 0
     for seq in ANCHORS:
