@@ -7,7 +7,7 @@ import logging
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
@@ -31,6 +31,11 @@ _TITLES = {
     503: "The storage cannot be reached",
 }
 
+_SENTENCES = {
+    400: "What was sent cannot be read. Go back, and send it once more.",
+    405: "This page is not reached like that. Go back, and use its buttons.",
+}
+
 
 def create_app(console: Console) -> FastAPI:
     """The web application over an open console.
@@ -50,6 +55,7 @@ def create_app(console: Console) -> FastAPI:
     app.add_exception_handler(ConsoleError, _console_error)
     app.add_exception_handler(StorageError, _storage_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(Exception, _defect)
     routes_of(app)
@@ -80,7 +86,14 @@ def _storage_error(request: Request, exc: Exception) -> Response:
 
 def _http_error(request: Request, exc: Exception) -> Response:
     status = exc.status_code if isinstance(exc, HTTPException) else 500
-    return _page(request, status, "There is no such page.")
+    sentence = _SENTENCES.get(status, "There is no such page.")
+    return _page(request, status, sentence)
+
+
+def _gone(request: Request, exc: Exception) -> Response:
+    """They left while their form was on its way: nothing was done, and nobody reads this."""
+    logger.info("a browser left before its request had come")
+    return Response(status_code=400)
 
 
 def _unreadable(request: Request, exc: Exception) -> Response:

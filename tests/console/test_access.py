@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -194,3 +197,52 @@ def test_headers_of_every_answer(nobody: TestClient) -> None:
         assert ("no-store" in headers.get("cache-control", "")) != path.startswith("/static/")
     first, second = (nobody.get("/sign-in").headers["content-security-policy"] for _ in range(2))
     assert first != second  # a nonce is used once
+
+
+def test_a_browser_that_leaves_while_its_form_is_on_its_way(
+    app: FastAPI, console: Console, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is done, and nobody is called to look at a defect."""
+    cookie = f"{console.options.cookie}={signed_in_token(console, Role.ADMIN)}"
+    headers = {
+        "host": "testserver", "cookie": cookie, "content-length": "99",
+        "content-type": "application/x-www-form-urlencoded",
+    }  # fmt: skip
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+        "scheme": "http", "path": "/sign-out", "raw_path": b"/sign-out", "root_path": "",
+        "query_string": b"", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    sent: list[MutableMapping[str, Any]] = []
+    arriving: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b"csrf_tok", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, Any]:
+        return arriving.pop(0)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    with caplog.at_level(logging.INFO, "console"):
+        asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 400
+    assert [record.levelname for record in caplog.records if record.name == "console"] == ["INFO"]
+    with console.database.begin(read_only=True) as connection:
+        assert len(console_sessions.sessions(connection, now=console.now())) == 1
+
+
+def test_what_cannot_be_read_is_said_to_be_that(signed_in: SIGNED_IN) -> None:
+    """Neither a broken form nor a wrong method is called a page that there is not."""
+    client = signed_in(Role.REVIEWER)
+    del client.headers[CSRF_HEADER]  # so that it is looked for in the form
+    broken = client.post(
+        "/sign-out",
+        content=b"--x\r\nno header",
+        headers={"content-type": "multipart/form-data; boundary=x"},
+    )
+    assert (broken.status_code, "cannot be read" in broken.text) == (400, True)
+    wrong = client.put("/queue")
+    assert (wrong.status_code, "use its buttons" in wrong.text) == (405, True)
