@@ -19,20 +19,11 @@ from pydantic.dataclasses import dataclass
 
 from rules.types import Role, Severity
 from storage.errors import ObjectMissingError
+from storage.findings import LiveVerdict
 from storage.objects import ObjectStore
 
 MAX_BYTES: Final = 64 * 1024 * 1024  # of a whole day's call; more is no report
 _CONFIG = ConfigDict(extra="ignore", allow_inf_nan=False)
-
-
-class Match(StrEnum):
-    """What the audit says of a hit, compared with what was raised live."""
-
-    CONFIRMED = "confirmed"
-    MISSED_LIVE = "missed_live"
-    FALSE_ALARM_LIVE = "false_alarm_live"
-    LIVE_NOT_RUN = "live_not_run"
-    UNVERIFIED = "unverified"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -120,7 +111,7 @@ class Finding:
     end_s: float
     excerpt: str
     score: float
-    verdict: Match
+    verdict: LiveVerdict
     live_hit_id: str | None
     live_delay_s: float | None
     marks: tuple[Mark, ...]

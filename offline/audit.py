@@ -21,7 +21,6 @@ from offline.judge import Judge
 from offline.keeper import Keeper
 from offline.lack import Lack, LackError
 from offline.outputs import Finished, Output
-from offline.reconcile import Verdict
 from offline.redaction import RedactionOptions, Redactor
 from offline.report import SCHEMA_VERSION, Report, dump_report
 from offline.report_html import render_html
@@ -365,10 +364,6 @@ def _rows(report: Report, names: Names) -> Iterator[Finding]:
             end_s=found.end_s,
             excerpt=found.excerpt,
             score=found.score,
-            # The ledger has no word for what could not be decided.
-            verdict=None
-            if found.verdict is Verdict.UNVERIFIED
-            else findings.Verdict(found.verdict.value),
+            verdict=found.verdict,
             live_hit_id=found.live_hit_id,
-            detail="unverified" if found.verdict is Verdict.UNVERIFIED else None,
         )

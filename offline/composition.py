@@ -12,12 +12,13 @@ from offline.conduct import SpeakerConduct, measure
 from offline.coverage import call_faults, checked_spans, sentence
 from offline.heard import Fault, Heard
 from offline.judge import Judgement
-from offline.reconcile import Pair, Verdict, reconcile, scores
+from offline.reconcile import Pair, reconcile, scores
 from rules.conditions import finds_personal_data
 from rules.masking import mask_numbers, mask_text
 from rules.rulebook import Rulebook
 from rules.types import Hit, Participant, TextRange, Utterance
 from storage.deletion_marks import DeletionMark
+from storage.findings import LiveVerdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,9 +344,9 @@ def _reconciliation(pairs: Sequence[Pair], evidence: Evidence) -> report.Reconci
 
 def _headline(findings: Sequence[report.RuleFinding], *, is_complete: bool) -> report.Headline:
     verdicts = {found.verdict for found in findings}
-    if verdicts - {Verdict.FALSE_ALARM_LIVE, Verdict.UNVERIFIED}:
+    if verdicts - {LiveVerdict.FALSE_ALARM_LIVE, LiveVerdict.UNVERIFIED}:
         return report.Headline.FINDINGS
-    if not is_complete or Verdict.UNVERIFIED in verdicts:
+    if not is_complete or LiveVerdict.UNVERIFIED in verdicts:
         return report.Headline.INCOMPLETE
     return report.Headline.CLEAN
 

@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from offline.errors import ReportFormatError
-from offline.reconcile import Verdict
 from offline.report import CoverageFinding, Headline, Report, dump_report, parse_report
 from offline.report_html import render_html
 from storage.erasure_person import Person, without_person
-from storage.findings import CoverageCode
+from storage.findings import CoverageCode, LiveVerdict
 
 DETAIL = "erased"
 _MESSAGE = "What this person said was erased on request; it is no longer in this report."
@@ -112,5 +111,5 @@ def _with_gap(report: Report, pseudonym: str) -> Report:
 
 
 def _stand(report: Report) -> Iterator[bool]:
-    undecided = {Verdict.FALSE_ALARM_LIVE, Verdict.UNVERIFIED}
+    undecided = {LiveVerdict.FALSE_ALARM_LIVE, LiveVerdict.UNVERIFIED}
     return (found.verdict not in undecided for found in report.findings)

@@ -13,11 +13,10 @@ from pydantic.dataclasses import dataclass
 
 from offline.call import DELETED
 from offline.conduct import SpeakerConduct
-from offline.reconcile import Verdict
 from offline.report import Headline, RecordingInfo, Report
 from rules.types import Severity
 from storage.audited_days import RuleDay, Unaudited
-from storage.findings import CoverageCode
+from storage.findings import SCORED, CoverageCode, LiveVerdict
 
 NIGHTLY_VERSION: Final = 1
 TREND_DAYS = 30
@@ -163,7 +162,7 @@ class Summing:
         self._n_by_severity: Counter[Severity] = Counter()
         self._findings: Counter[str] = Counter()
         self._calls_with: Counter[str] = Counter()
-        self._verdicts: Counter[tuple[str, Verdict]] = Counter()
+        self._verdicts: Counter[tuple[str, LiveVerdict]] = Counter()
         self._measured: dict[tuple[str, str], list[float]] = {}
 
     def add(self, report: Report) -> None:
@@ -261,11 +260,11 @@ class Summing:
         )
 
     def _rule(self, rule_id: str, trend: tuple[TrendDay, ...]) -> RuleSummary:
-        counts = {verdict: self._verdicts[rule_id, verdict] for verdict in Verdict}
+        counts = {verdict: self._verdicts[rule_id, verdict] for verdict in LiveVerdict}
         precision, recall = _ratios(
-            counts[Verdict.CONFIRMED],
-            counts[Verdict.MISSED_LIVE],
-            counts[Verdict.FALSE_ALARM_LIVE],
+            counts[LiveVerdict.CONFIRMED],
+            counts[LiveVerdict.MISSED_LIVE],
+            counts[LiveVerdict.FALSE_ALARM_LIVE],
         )
         trend_precision, trend_recall = _ratios(
             sum(each.n_confirmed for each in trend),
@@ -278,10 +277,10 @@ class Summing:
             severity=self._severities.get(rule_id),
             n_findings=self._findings[rule_id],
             n_calls=self._calls_with[rule_id],
-            n_confirmed=counts[Verdict.CONFIRMED],
-            n_missed_live=counts[Verdict.MISSED_LIVE],
-            n_false_alarm_live=counts[Verdict.FALSE_ALARM_LIVE],
-            n_unverified=counts[Verdict.UNVERIFIED],
+            n_confirmed=counts[LiveVerdict.CONFIRMED],
+            n_missed_live=counts[LiveVerdict.MISSED_LIVE],
+            n_false_alarm_live=counts[LiveVerdict.FALSE_ALARM_LIVE],
+            n_unverified=counts[LiveVerdict.UNVERIFIED],
             precision_ratio=precision,
             recall_ratio=recall,
             trend_precision_ratio=trend_precision,
@@ -296,18 +295,12 @@ def trend_begin(day: date) -> date:
 
 
 def _trends(history: Iterable[RuleDay]) -> dict[str, tuple[TrendDay, ...]]:
-    counts: dict[tuple[str, date], Counter[str]] = {}
+    counts: dict[tuple[str, date], Counter[LiveVerdict]] = {}
     for each in history:
-        if each.verdict is not None:
-            counts.setdefault((each.rule_id, each.day), Counter())[each.verdict.value] += (
-                each.n_findings
-            )
+        counts.setdefault((each.rule_id, each.day), Counter())[each.verdict] += each.n_findings
     trends: dict[str, tuple[TrendDay, ...]] = {}
     for (rule_id, day), found in sorted(counts.items()):
-        confirmed, missed, false = (
-            found[verdict.value]
-            for verdict in (Verdict.CONFIRMED, Verdict.MISSED_LIVE, Verdict.FALSE_ALARM_LIVE)
-        )
+        confirmed, missed, false = (found[verdict] for verdict in SCORED)
         precision, recall = _ratios(confirmed, missed, false)
         if confirmed or missed or false:
             trends[rule_id] = (

@@ -9,23 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from rules.types import Hit, HitState
+from storage.findings import LiveVerdict
 
 # Word times of two recognisers differ by some tenths of a second; a speech detector that cuts
 # elsewhere moves them further.
 NEAR_S = 2.0
-
-
-class Verdict(StrEnum):
-    """How the live side did on one finding."""
-
-    CONFIRMED = "confirmed"  # live and audit agree
-    MISSED_LIVE = "missed_live"  # the audit alone found it
-    FALSE_ALARM_LIVE = "false_alarm_live"  # live alone raised it, and the audit heard that part
-    LIVE_NOT_RUN = "live_not_run"  # nobody listened live, or not for this rule
-    UNVERIFIED = "unverified"  # what would decide it could not be heard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +24,7 @@ class Pair:
 
     audit: Hit | None
     live: Hit | None
-    verdict: Verdict
+    verdict: LiveVerdict
 
     @property
     def hit(self) -> Hit:
@@ -80,23 +70,23 @@ def reconcile(
             joined.setdefault(a, b)
             seen_live.add(b)
     pairs = [
-        Pair(audit=audit_hits[a], live=live[b], verdict=Verdict.CONFIRMED)
+        Pair(audit=audit_hits[a], live=live[b], verdict=LiveVerdict.CONFIRMED)
         for a, b in joined.items()
     ]
     for a, hit in enumerate(audit_hits):
         if a in joined:
             continue
         if hit.speaker is None and not everything_heard:
-            verdict = Verdict.UNVERIFIED
+            verdict = LiveVerdict.UNVERIFIED
         elif live_hits is None or not runs_live(hit.rule_id):
-            verdict = Verdict.LIVE_NOT_RUN
+            verdict = LiveVerdict.LIVE_NOT_RUN
         else:
-            verdict = Verdict.MISSED_LIVE
+            verdict = LiveVerdict.MISSED_LIVE
         pairs.append(Pair(audit=hit, live=None, verdict=verdict))
     for b, hit in enumerate(live):
         if b not in seen_live:
             heard = everything_heard if hit.speaker is None else was_heard(hit)
-            verdict = Verdict.FALSE_ALARM_LIVE if heard else Verdict.UNVERIFIED
+            verdict = LiveVerdict.FALSE_ALARM_LIVE if heard else LiveVerdict.UNVERIFIED
             pairs.append(Pair(audit=None, live=hit, verdict=verdict))
     return tuple(sorted(pairs, key=lambda pair: (pair.hit.span, pair.hit.rule_id, pair.hit.id)))
 
@@ -165,16 +155,16 @@ class RuleScore:
 
 def scores(pairs: Sequence[Pair]) -> tuple[RuleScore, ...]:
     """Counts for each rule that has a pair, by rule id."""
-    by_rule: dict[str, list[Verdict]] = {}
+    by_rule: dict[str, list[LiveVerdict]] = {}
     for pair in pairs:
         by_rule.setdefault(pair.hit.rule_id, []).append(pair.verdict)
     return tuple(
         RuleScore(
             rule_id=rule_id,
-            n_confirmed=verdicts.count(Verdict.CONFIRMED),
-            n_missed_live=verdicts.count(Verdict.MISSED_LIVE),
-            n_false_alarm_live=verdicts.count(Verdict.FALSE_ALARM_LIVE),
-            n_unverified=verdicts.count(Verdict.UNVERIFIED),
+            n_confirmed=verdicts.count(LiveVerdict.CONFIRMED),
+            n_missed_live=verdicts.count(LiveVerdict.MISSED_LIVE),
+            n_false_alarm_live=verdicts.count(LiveVerdict.FALSE_ALARM_LIVE),
+            n_unverified=verdicts.count(LiveVerdict.UNVERIFIED),
         )
         for rule_id, verdicts in sorted(by_rule.items())
     )

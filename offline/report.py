@@ -15,10 +15,9 @@ from pydantic.dataclasses import dataclass
 
 from offline.conduct import CallConduct, SpeakerConduct
 from offline.errors import ReportFormatError
-from offline.reconcile import Verdict
 from offline.waveform import Waveform
 from rules.types import Role, Severity
-from storage.findings import CoverageCode
+from storage.findings import CoverageCode, LiveVerdict
 
 # 1: without conduct, waveforms and redaction, which are then empty when it is read.
 SCHEMA_VERSION: Final = 2
@@ -137,7 +136,7 @@ class RuleFinding:
     end_s: float
     excerpt: str
     score: float
-    verdict: Verdict
+    verdict: LiveVerdict
     live_hit_id: str | None
     live_delay_s: float | None  # from the end of what was said until the alert left
     marks: tuple[Mark, ...]
@@ -232,7 +231,7 @@ class Report:
     @property
     def audit_findings(self) -> tuple[RuleFinding, ...]:
         """Findings that the audit itself stands for: neither false alarms nor undecided ones."""
-        undecided = {Verdict.FALSE_ALARM_LIVE, Verdict.UNVERIFIED}
+        undecided = {LiveVerdict.FALSE_ALARM_LIVE, LiveVerdict.UNVERIFIED}
         return tuple(found for found in self.findings if found.verdict not in undecided)
 
 

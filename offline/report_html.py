@@ -10,9 +10,9 @@ from types import MappingProxyType
 from offline.arcs import arcs
 from offline.conduct import CallConduct, SpeakerConduct
 from offline.pages import NONE, minutes, mood, percent, template, tenths, whole
-from offline.reconcile import Verdict
 from offline.report import Headline, Mark, Report, UtteranceLine
 from offline.timeline import timeline
+from storage.findings import LiveVerdict
 
 _HEADLINES: Mapping[Headline, str] = MappingProxyType(
     {
@@ -21,13 +21,13 @@ _HEADLINES: Mapping[Headline, str] = MappingProxyType(
         Headline.INCOMPLETE: "Incomplete",
     }
 )
-_VERDICTS: Mapping[Verdict, str] = MappingProxyType(
+_VERDICTS: Mapping[LiveVerdict, str] = MappingProxyType(
     {
-        Verdict.CONFIRMED: "Confirmed: raised live too",
-        Verdict.MISSED_LIVE: "Missed live",
-        Verdict.FALSE_ALARM_LIVE: "False alarm: raised live only",
-        Verdict.LIVE_NOT_RUN: "Live did not run",
-        Verdict.UNVERIFIED: "Undecided: not all of it could be heard",
+        LiveVerdict.CONFIRMED: "Confirmed: raised live too",
+        LiveVerdict.MISSED_LIVE: "Missed live",
+        LiveVerdict.FALSE_ALARM_LIVE: "False alarm: raised live only",
+        LiveVerdict.LIVE_NOT_RUN: "Live did not run",
+        LiveVerdict.UNVERIFIED: "Undecided: not all of it could be heard",
     }
 )
 _REASONS: Mapping[str, str] = MappingProxyType(

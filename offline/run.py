@@ -24,16 +24,16 @@ from offline.executors.task import (
     Task,
 )
 from offline.find import CallRef
-from offline.reconcile import Verdict
 from offline.report import Headline
 from rules.types import Severity
 from storage import audits
 from storage.database import Database
+from storage.findings import LiveVerdict
 
 # So many workers in a row that die before any call is done are no calls' fault.
 _MAX_LOST_IN_A_ROW = 5
 # What is no finding of the audit: see `offline.report.Headline`.
-_NO_FINDING = frozenset({Verdict.FALSE_ALARM_LIVE, Verdict.UNVERIFIED})
+_NO_FINDING = frozenset({LiveVerdict.FALSE_ALARM_LIVE, LiveVerdict.UNVERIFIED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import CompoundSelect, Connection, func, select, union
 
-from storage.findings import FindingKind, Verdict
+from storage.findings import FindingKind, LiveVerdict
 from storage.tables import AUDITS, CALLS, FINDINGS, RECORDINGS
 
 # A report's key is reports/YYYY-MM-DD/CALL/report.html; positions count from 1.
@@ -20,7 +20,7 @@ class RuleDay:
 
     day: date
     rule_id: str
-    verdict: Verdict | None  # None = undecided
+    verdict: LiveVerdict
     n_findings: int
 
 
@@ -55,15 +55,15 @@ def rule_days(connection: Connection, first: date, last: date) -> tuple[RuleDay,
         )
         .group_by(FINDINGS.c.audit_key, FINDINGS.c.rule_id, FINDINGS.c.verdict)
     )
-    counts: dict[tuple[date, str, Verdict | None], int] = {}
+    counts: dict[tuple[date, str, LiveVerdict], int] = {}
     for audit_key, rule_id, verdict, n in rows:
         if audit_key in newest:
-            place = (newest[audit_key], rule_id, Verdict(verdict) if verdict else None)
+            place = (newest[audit_key], rule_id, LiveVerdict(verdict))
             counts[place] = counts.get(place, 0) + n
     return tuple(
         RuleDay(day=day, rule_id=rule_id, verdict=verdict, n_findings=n)
         for (day, rule_id, verdict), n in sorted(
-            counts.items(), key=lambda item: (item[0][0], item[0][1], item[0][2] or "")
+            counts.items(), key=lambda item: (item[0][0], item[0][1], item[0][2])
         )
     )
 

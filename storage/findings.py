@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select
 
@@ -20,13 +21,18 @@ class FindingKind(StrEnum):
     COVERAGE = "coverage"
 
 
-class Verdict(StrEnum):
-    """What the audit says of a rule, compared with what was heard live."""
+class LiveVerdict(StrEnum):
+    """How the live side did on one finding, as the audit sees it."""
 
     CONFIRMED = "confirmed"  # both found it
-    MISSED_LIVE = "missed_live"  # only the audit found it
-    FALSE_ALARM_LIVE = "false_alarm_live"  # only the live side found it
-    LIVE_NOT_RUN = "live_not_run"  # the audit found it, and nobody listened live
+    MISSED_LIVE = "missed_live"  # the audit alone found it
+    FALSE_ALARM_LIVE = "false_alarm_live"  # live alone raised it, and the audit heard that part
+    LIVE_NOT_RUN = "live_not_run"  # nobody listened live, or not for this rule
+    UNVERIFIED = "unverified"  # what would decide it could not be heard
+
+
+# Of these are made precision and recall of the live side.
+SCORED: Final = (LiveVerdict.CONFIRMED, LiveVerdict.MISSED_LIVE, LiveVerdict.FALSE_ALARM_LIVE)
 
 
 class CoverageCode(StrEnum):
@@ -57,7 +63,7 @@ class Finding:
     end_s: float | None = None  # call clock
     excerpt: str | None = None  # masked
     score: float | None = None  # in [0.0, 1.0]
-    verdict: Verdict | None = None  # of rule findings
+    verdict: LiveVerdict | None = None  # of rule findings
     live_hit_id: str | None = None  # the hit it was compared with
     detail: str | None = None  # a code or an object key, never what was said
 
@@ -118,6 +124,6 @@ def _finding(row: RowMapping) -> Finding:
         kind=FindingKind(values.pop("kind")),
         code=CoverageCode(code) if code else None,
         severity=Severity(severity) if severity else None,
-        verdict=Verdict(verdict) if verdict else None,
+        verdict=LiveVerdict(verdict) if verdict else None,
         **values,
     )

@@ -17,14 +17,14 @@ from sqlalchemy import Connection, RowMapping, select
 from rules.backtest import NEAR_S, Decision, Review
 from rules.types import HitState, Severity, Span
 from storage.audit_status import AuditStatus
-from storage.findings import FindingKind, Verdict
+from storage.findings import FindingKind, LiveVerdict
 from storage.tables import AUDITS, FINDINGS, HITS, VERDICTS
 
 # Mildest first, from 1 on.
 RANKS: Mapping[Severity, int] = MappingProxyType(
     {severity: rank for rank, severity in enumerate(Severity, start=1)}
 )
-_DISAGREE = frozenset({Verdict.MISSED_LIVE, Verdict.FALSE_ALARM_LIVE})
+_DISAGREE = frozenset({LiveVerdict.MISSED_LIVE, LiveVerdict.FALSE_ALARM_LIVE})
 _HIT, _FINDING = "hit", "finding"  # as `storage.verdicts.VerdictSubject` says
 _MIN_SPAN_S = 0.001  # of what an audit rounded to nothing
 
@@ -38,7 +38,7 @@ class ReviewItem:
     subject_id: str
     audit_key: str | None  # of a finding
     hit_id: str | None  # the live hit, where there is one
-    compared: Verdict | None  # what the audit says of the live side; None before it
+    compared: LiveVerdict | None  # what the audit says of the live side; None before it
     rule_id: str
     rule_version: int
     severity: Severity
@@ -55,7 +55,7 @@ class ReviewItem:
     @property
     def is_audit(self) -> bool:
         """Whether the audit found it."""
-        return self.subject == _FINDING and self.compared is not Verdict.FALSE_ALARM_LIVE
+        return self.subject == _FINDING and self.compared is not LiveVerdict.FALSE_ALARM_LIVE
 
     @property
     def is_disagreement(self) -> bool:
@@ -214,7 +214,7 @@ def _of_finding(
         subject_id=row["finding_id"],
         audit_key=row["audit_key"],
         hit_id=hit["hit_id"] if hit else None,
-        compared=Verdict(row["verdict"]) if row["verdict"] else None,
+        compared=LiveVerdict(row["verdict"]) if row["verdict"] else None,
         rule_id=row["rule_id"],
         rule_version=row["rule_version"] or 1,
         severity=Severity(row["severity"]) if row["severity"] else Severity.INFO,

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Date, cast, exists, func, sele
 from rules.backtest import Decision, Review, decision_of
 from rules.types import Span
 from storage.audits import AuditStatus
-from storage.findings import FindingKind, Verdict
+from storage.findings import SCORED, FindingKind, LiveVerdict
 from storage.tables import AUDITS, FINDINGS, VERDICTS
 
 _Z_95 = 1.959964  # of the standard normal distribution: 95 % lie within
@@ -101,7 +101,9 @@ def rule_quality(
                 precision=_precision(by_week.values()),
                 n_undecided=sum(n.get(d, 0) for n in by_week.values() for d in undecided),
                 recall=_recall(audits.values()),
-                n_false_alarm_live=sum(n.get(Verdict.FALSE_ALARM_LIVE, 0) for n in audits.values()),
+                n_false_alarm_live=sum(
+                    n.get(LiveVerdict.FALSE_ALARM_LIVE, 0) for n in audits.values()
+                ),
                 weeks=weeks,
             )
         )
@@ -120,10 +122,10 @@ def _precision(counts: Iterable[Mapping[Decision, int]]) -> Share | None:
     return Share(n=n_true, of=of) if of else None
 
 
-def _recall(counts: Iterable[Mapping[Verdict, int]]) -> Share | None:
+def _recall(counts: Iterable[Mapping[LiveVerdict, int]]) -> Share | None:
     counts = list(counts)
-    n_found = sum(n.get(Verdict.CONFIRMED, 0) for n in counts)
-    of = n_found + sum(n.get(Verdict.MISSED_LIVE, 0) for n in counts)
+    n_found = sum(n.get(LiveVerdict.CONFIRMED, 0) for n in counts)
+    of = n_found + sum(n.get(LiveVerdict.MISSED_LIVE, 0) for n in counts)
     return Share(n=n_found, of=of) if of else None
 
 
@@ -161,7 +163,7 @@ def _decided(
 
 def _heard(
     connection: Connection, since: datetime, until: datetime
-) -> Mapping[str, Mapping[date, Mapping[Verdict, int]]]:
+) -> Mapping[str, Mapping[date, Mapping[LiveVerdict, int]]]:
     """Findings of each call's newest audit, by rule, week, and how live did on them."""
     newer = AUDITS.alias()
     done = AuditStatus.DONE.value
@@ -171,12 +173,7 @@ def _heard(
         .join(AUDITS, AUDITS.c.audit_key == FINDINGS.c.audit_key)
         .where(
             FINDINGS.c.kind == FindingKind.RULE.value,
-            FINDINGS.c.verdict.in_(
-                [
-                    v.value
-                    for v in (Verdict.CONFIRMED, Verdict.MISSED_LIVE, Verdict.FALSE_ALARM_LIVE)
-                ]
-            ),
+            FINDINGS.c.verdict.in_([verdict.value for verdict in SCORED]),
             AUDITS.c.status == done,
             AUDITS.c.finished_at >= since,
             AUDITS.c.finished_at <= until,
@@ -188,11 +185,11 @@ def _heard(
         )
         .group_by(FINDINGS.c.rule_id, day, FINDINGS.c.verdict)
     )
-    counts: dict[str, dict[date, dict[Verdict, int]]] = {}
+    counts: dict[str, dict[date, dict[LiveVerdict, int]]] = {}
     for rule_id, finished_on, verdict, n in rows:
         on = date.fromisoformat(finished_on) if isinstance(finished_on, str) else finished_on
         week = counts.setdefault(rule_id, {}).setdefault(monday_of(on), defaultdict(int))
-        week[Verdict(verdict)] += n
+        week[LiveVerdict(verdict)] += n
     return counts
 
 

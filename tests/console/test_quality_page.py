@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from console.access import Role
 from console.charts import NONE, interval, percent, trend
 from console.state import Console
-from storage.findings import Verdict as AuditVerdict
+from storage.findings import LiveVerdict
 from storage.rule_quality import Share, Week
 from tests.console.conftest import (
     LAPTOP,
@@ -41,7 +41,7 @@ def filled(console: Console) -> None:
             )  # fmt: skip
         audited(
             console.database, f"k{week}",
-            *([AuditVerdict.CONFIRMED] * (week + 1)), AuditVerdict.MISSED_LIVE,
+            *([LiveVerdict.CONFIRMED] * (week + 1)), LiveVerdict.MISSED_LIVE,
             room=f"RM_{week}", at=at,
         )  # fmt: skip
     judge(console.database, "e", ("rita", E), at=now - timedelta(minutes=5), rule_id="qa.secrecy")

@@ -12,7 +12,7 @@ from console.access import Role
 from rules.types import Severity
 from storage.calls import save_call
 from storage.database import Database
-from storage.findings import Verdict
+from storage.findings import LiveVerdict
 from storage.review_claims import claim_call, claims_of
 from storage.reviewing import Subject, give_verdict
 from storage.verdicts import VerdictDecision, VerdictSubject
@@ -49,7 +49,7 @@ def fill(site: Site) -> list[str]:
         database,
         [
             finding(id="f1", live_hit_id="h0", start_s=10.0, end_s=14.0, speaker="customer"),
-            finding(id="f2", live_hit_id=None, verdict=Verdict.MISSED_LIVE, speaker="agent",
+            finding(id="f2", live_hit_id=None, verdict=LiveVerdict.MISSED_LIVE, speaker="agent",
                     rule_id="disclosure.recording", start_s=1.0, end_s=2.0),
         ],
         room_sid=sids[4],

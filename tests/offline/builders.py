@@ -18,7 +18,6 @@ from offline.call import Call, LiveSide, Source
 from offline.clock import RecordingClock
 from offline.engines import Loaded
 from offline.heard import Fault, Heard
-from offline.reconcile import Verdict
 from rules.types import Hit, HitState, Role, Severity, Span, Utterance, utterance_from_text
 from speech.audio import SAMPLE_RATE_HZ, decode
 from speech.models import find_model
@@ -27,7 +26,7 @@ from speech.vad import VadModel
 from storage.calls import Call as CallRow
 from storage.calls import CallParticipant, save_call, save_participant
 from storage.database import Database
-from storage.findings import CoverageCode
+from storage.findings import CoverageCode, LiveVerdict
 from storage.manifest import Recording, manifest_key, recording_key, write_manifest
 from storage.objects import ObjectStore
 from storage.recordings import save_recording
@@ -251,7 +250,7 @@ def finding(**changes: Any) -> report.RuleFinding:
         "end_s": 42.0,
         "excerpt": "••••••••••••6467",
         "score": 0.95,
-        "verdict": Verdict.CONFIRMED,
+        "verdict": LiveVerdict.CONFIRMED,
         "live_hit_id": "l1",
         "live_delay_s": 1.8,
         "marks": (report.Mark(utterance_id="u2", start_chars=18, end_chars=37),),
@@ -307,7 +306,7 @@ def made_report(**changes: Any) -> report.Report:
                 start_s=3.0,
                 end_s=4.0,
                 excerpt="guaranteed returns",
-                verdict=Verdict.MISSED_LIVE,
+                verdict=LiveVerdict.MISSED_LIVE,
                 live_hit_id=None,
                 live_delay_s=None,
                 marks=(report.Mark(utterance_id="u1", start_chars=9, end_chars=27),),

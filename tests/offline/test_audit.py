@@ -19,7 +19,6 @@ from offline.call import Call
 from offline.errors import AuditBusyError
 from offline.files import find_files
 from offline.find import Finder
-from offline.reconcile import Verdict
 from offline.redaction import RedactionOptions, Redactor
 from offline.report import Headline, parse_report
 from rules.engine import Engine
@@ -28,7 +27,7 @@ from rules.types import Span, Utterance
 from storage import audits
 from storage.database import Database
 from storage.errors import StorageError
-from storage.findings import findings_of
+from storage.findings import LiveVerdict, findings_of
 from storage.gaps import Gap, GapKind, save_gap
 from storage.hits import save_hit
 from storage.objects import ObjectStore
@@ -107,9 +106,9 @@ def test_live_and_audit_are_compared(
     outcome = run(database, objects, f"{NOTICE} My card number is {CARD} with guaranteed returns")
     found = {f.rule_id: (f.verdict, f.live_delay_s) for f in outcome.report.findings}
     assert found == {
-        "pii.card-number": (Verdict.CONFIRMED, 1.5),
-        "conduct.promissory-claim": (Verdict.MISSED_LIVE, None),
-        "pii.us-ssn": (Verdict.FALSE_ALARM_LIVE, 1.5),
+        "pii.card-number": (LiveVerdict.CONFIRMED, 1.5),
+        "conduct.promissory-claim": (LiveVerdict.MISSED_LIVE, None),
+        "pii.us-ssn": (LiveVerdict.FALSE_ALARM_LIVE, 1.5),
     }
     assert outcome.report.headline is Headline.FINDINGS
     ledger = status(database, objects)
@@ -212,7 +211,7 @@ def test_a_missing_voice_makes_a_missing_notice_undecided(
     Path(objects.url(RECORDING)).unlink()
     outcome = run(database, objects, "Hello.")
     assert [(f.rule_id, f.verdict) for f in outcome.report.findings] == [
-        ("disclosure.recording-notice", Verdict.UNVERIFIED)
+        ("disclosure.recording-notice", LiveVerdict.UNVERIFIED)
     ]
     assert outcome.report.headline is Headline.INCOMPLETE
 

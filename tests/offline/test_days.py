@@ -21,7 +21,6 @@ from offline.export import csv_text, export
 from offline.night import sum_up
 from offline.nightly import parse_nightly, trend_begin
 from offline.nightly_html import headline, render_nightly
-from offline.reconcile import Verdict
 from offline.report import Headline, Report, dump_report
 from offline.tables import SCHEMAS, joined, parquet, rows_of
 from rules.types import Severity, Span
@@ -29,7 +28,7 @@ from storage import audits, findings
 from storage.calls import Call as CallRow
 from storage.calls import save_call
 from storage.database import Database
-from storage.findings import FindingKind
+from storage.findings import FindingKind, LiveVerdict
 from storage.objects import ObjectInfo, ObjectStore, open_objects
 from tests.offline.builders import DAY, STARTED_AT, coverage, finding, made_report
 from tests.offline.test_report_html import Page
@@ -181,7 +180,7 @@ def test_exports_are_whole_files(tmp_path: Path) -> None:
         export(tables, "csv", tmp_path / "file" / "x")
 
 
-def ledger(database: Database, room_sid: str, day_offset: int, *verdicts: Verdict) -> None:
+def ledger(database: Database, room_sid: str, day_offset: int, *verdicts: LiveVerdict) -> None:
     """An audit that is done, as the auditor leaves it."""
     day = DAY + timedelta(days=day_offset)
     key = f"{room_sid}/{day_offset}/{len(verdicts)}"
@@ -200,7 +199,7 @@ def ledger(database: Database, room_sid: str, day_offset: int, *verdicts: Verdic
                     severity=Severity.HIGH,
                     start_s=1.0,
                     end_s=2.0,
-                    verdict=findings.Verdict(verdict.value),
+                    verdict=verdict,
                 )
                 for number, verdict in enumerate(verdicts)
             ],
@@ -247,7 +246,7 @@ def test_a_day_is_summed_up(database: Database, objects: ObjectStore) -> None:
     )
     for room in ("RM_1", "RM_2", "RM_3", "RM_never", "RM_failed"):
         observed(database, room)
-    yes, missed, false = Verdict.CONFIRMED, Verdict.MISSED_LIVE, Verdict.FALSE_ALARM_LIVE
+    yes, missed, false = findings.SCORED
     ledger(database, "RM_1", 0, missed, missed)
     ledger(database, "RM_1", 0, yes, missed, false)  # audited anew: the last one counts
     ledger(database, "RM_2", 0)
@@ -282,7 +281,7 @@ def test_a_day_is_summed_up(database: Database, objects: ObjectStore) -> None:
 def test_the_page_of_a_day(database: Database, objects: ObjectStore) -> None:
     """It stands alone, is well formed, and leads to the calls' own pages."""
     put(objects, measured(), of_call("RM_2"))
-    ledger(database, "RM_1", 0, Verdict.CONFIRMED)
+    ledger(database, "RM_1", 0, LiveVerdict.CONFIRMED)
     html = render_nightly(sum_up(database, objects, DAY).nightly)
     page = Page(html)
     assert not {tag for tag, _ in page.tags} & {"script", "img", "iframe", "object"}

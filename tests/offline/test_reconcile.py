@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from offline.reconcile import RuleScore, Verdict, reconcile, scores
+from offline.reconcile import RuleScore, reconcile, scores
 from rules.types import Hit, HitState, Span
+from storage.findings import LiveVerdict
 from tests.offline.builders import hit
 
 NOTICE = hit(id="n", rule_id="disclosure.notice", speaker=None, span=Span(0, 30))
@@ -94,16 +95,18 @@ def test_verdicts(
 @pytest.mark.parametrize(
     ("audit", "live", "expected"),
     [
-        pytest.param([], [at(10, 14, "l")], Verdict.UNVERIFIED, id="live-hit-in-an-unheard-part"),
-        pytest.param([NOTICE], [], Verdict.UNVERIFIED, id="notice-may-be-in-the-missing-part"),
-        pytest.param([NOTICE], None, Verdict.UNVERIFIED, id="the-same-without-live"),
-        pytest.param([], [NOTICE], Verdict.UNVERIFIED, id="live-missed-a-notice"),
-        pytest.param([NOTICE], [NOTICE], Verdict.CONFIRMED, id="both-miss-it"),
-        pytest.param([at(10, 14, "a")], [], Verdict.MISSED_LIVE, id="what-was-said-was-said"),
+        pytest.param(
+            [], [at(10, 14, "l")], LiveVerdict.UNVERIFIED, id="live-hit-in-an-unheard-part"
+        ),
+        pytest.param([NOTICE], [], LiveVerdict.UNVERIFIED, id="notice-may-be-in-the-missing-part"),
+        pytest.param([NOTICE], None, LiveVerdict.UNVERIFIED, id="the-same-without-live"),
+        pytest.param([], [NOTICE], LiveVerdict.UNVERIFIED, id="live-missed-a-notice"),
+        pytest.param([NOTICE], [NOTICE], LiveVerdict.CONFIRMED, id="both-miss-it"),
+        pytest.param([at(10, 14, "a")], [], LiveVerdict.MISSED_LIVE, id="what-was-said-was-said"),
     ],
 )
 def test_what_could_not_be_heard_is_undecided(
-    audit: list[Hit], live: list[Hit] | None, expected: Verdict
+    audit: list[Hit], live: list[Hit] | None, expected: LiveVerdict
 ) -> None:
     """Without the sound nothing is called a false alarm, and no phrase is called missing."""
     (pair,) = reconcile(audit, live, was_heard=lambda hit: False, everything_heard=False)
@@ -119,7 +122,7 @@ def test_a_rule_that_does_not_run_live_is_not_missed_live() -> None:
         everything_heard=True,
         runs_live=lambda rule_id: False,
     )
-    assert pair.verdict is Verdict.LIVE_NOT_RUN
+    assert pair.verdict is LiveVerdict.LIVE_NOT_RUN
 
 
 def test_scores_count_by_rule() -> None:

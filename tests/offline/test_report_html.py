@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 import pytest
 
 from offline.pages import minutes, percent
-from offline.reconcile import Verdict
 from offline.report import Headline, Mark, Report, Speaker, UtteranceLine
 from offline.report_html import Piece, pieces, render_html, summary
 from offline.timeline import timeline
+from storage.findings import LiveVerdict
 from tests.offline.builders import coverage, finding, made_report
 
 
@@ -143,7 +143,10 @@ def test_lines_are_cut_where_findings_begin_and_end(
             id="findings-and-holes",
         ),
         pytest.param(
-            {"findings": (finding(verdict=Verdict.FALSE_ALARM_LIVE),), "headline": Headline.CLEAN},
+            {
+                "findings": (finding(verdict=LiveVerdict.FALSE_ALARM_LIVE),),
+                "headline": Headline.CLEAN,
+            },
             "Everything was checked, and no rule was broken.",
             id="clean",
         ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from rules.types import Hit, HitState, Severity, Span, TextRange
 from storage.calls import Call
-from storage.findings import Finding, FindingKind, Verdict
+from storage.findings import Finding, FindingKind, LiveVerdict
 from storage.manifest import Recording
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -80,7 +80,7 @@ def finding(**changes: Any) -> Finding:
         "end_s": 7.0,
         "excerpt": "my card is ************1111",
         "score": 1.0,
-        "verdict": Verdict.CONFIRMED,
+        "verdict": LiveVerdict.CONFIRMED,
         "live_hit_id": "h1",
     }
     return Finding(**(values | changes))

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import pytest
+from alembic import command
+from sqlalchemy import select
 
 from rules.types import Severity
-from storage import audits, findings
+from storage import audits, findings, migration
 from storage.database import Database
 from storage.errors import DatabaseRefusedError
-from storage.findings import CoverageCode, Finding, FindingKind, Verdict
+from storage.findings import CoverageCode, Finding, FindingKind, LiveVerdict
+from storage.tables import FINDINGS
 from tests.storage.builders import NOW, finding
 
 
@@ -32,7 +35,7 @@ def test_every_kind_comes_back(database: Database) -> None:
         Finding(id=f"c{n}", kind=FindingKind.COVERAGE, code=code, detail="recordings/x.ogg")
         for n, code in enumerate(CoverageCode)
     ]
-    verdicts = [finding(id=f"v{n}", start_s=n, verdict=v) for n, v in enumerate(Verdict)]
+    verdicts = [finding(id=f"v{n}", start_s=n, verdict=v) for n, v in enumerate(LiveVerdict)]
     severe = [finding(id=f"x{n}", start_s=10 + n, severity=s) for n, s in enumerate(Severity)]
     given = (*coverage, *verdicts, *severe)
     replace_all(database, *reversed(given))
@@ -50,6 +53,21 @@ def test_replaced(database: Database) -> None:
     assert stored(database, "k2") == (finding(id="other"),)
     replace_all(database)
     assert stored(database) == ()
+
+
+def test_an_older_ledger_had_no_word_for_what_is_undecided(database: Database) -> None:
+    """An upgrade writes it where a note stood in its place; all else stays."""
+    claim(database)
+    unheard = Finding(id="c", kind=FindingKind.COVERAGE, code=CoverageCode.NOT_TRANSCRIBED)
+    undecided = finding(id="u", start_s=1, verdict=LiveVerdict.UNVERIFIED)
+    replace_all(database, unheard, undecided, finding(id="v", start_s=2))
+    old = select(FINDINGS.c.verdict, FINDINGS.c.detail).order_by(FINDINGS.c.finding_id)
+    with database.begin() as connection:
+        command.downgrade(migration._config(connection), "0016")
+        found = connection.execute(old).all()
+        migration.migrate(connection)
+    assert found == [(None, None), (None, "unverified"), ("confirmed", None)]
+    assert stored(database) == (unheard, undecided, finding(id="v", start_s=2))
 
 
 def test_refused(database: Database) -> None:

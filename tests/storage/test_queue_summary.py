@@ -19,7 +19,7 @@ from storage.calls import CallParticipant, save_call, save_participant
 from storage.database import Database, open_database
 from storage.erasure_person import Person
 from storage.erasure_rows import erase_call_rows
-from storage.findings import CoverageCode, FindingKind, Verdict, replace_findings
+from storage.findings import CoverageCode, FindingKind, LiveVerdict, replace_findings
 from storage.queue import QueuedCall
 from storage.queue_summary import (
     Flagged,
@@ -128,10 +128,10 @@ def test_an_audit_joins_what_live_found(database: Database) -> None:
             same,
             finding(
                 id="f2", live_hit_id="h2", rule_id="conduct.insult", start_s=30.0, end_s=35.0,
-                verdict=Verdict.FALSE_ALARM_LIVE,
+                verdict=LiveVerdict.FALSE_ALARM_LIVE,
             ),
             finding(
-                id="f3", live_hit_id=None, start_s=60.0, end_s=61.0, verdict=Verdict.MISSED_LIVE
+                id="f3", live_hit_id=None, start_s=60.0, end_s=61.0, verdict=LiveVerdict.MISSED_LIVE
             ),
         ],
         key="k2",
@@ -293,7 +293,7 @@ def test_step_by_step_is_as_at_once(database: Database) -> None:
                 found = [
                     finding(
                         id=f"f{n}", live_hit_id=chance.choice([None, "h1", "h2"]),
-                        verdict=chance.choice(list(Verdict)), rule_id=chance.choice(["r", "q"]),
+                        verdict=chance.choice(list(LiveVerdict)), rule_id=chance.choice(["r", "q"]),
                         start_s=chance.uniform(0, 30), end_s=chance.uniform(31, 60),
                     )
                     for n in range(chance.randint(0, 3))

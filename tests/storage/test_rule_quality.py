@@ -9,8 +9,7 @@ import pytest
 from rules.types import Span
 from storage import audits
 from storage.database import Database
-from storage.findings import Verdict as AuditVerdict
-from storage.findings import replace_findings
+from storage.findings import LiveVerdict, replace_findings
 from storage.rule_quality import RuleQuality, Share, Week, rule_quality
 from storage.verdicts import Verdict, VerdictDecision, VerdictSubject, add_verdict
 from tests.storage.builders import NOW, finding
@@ -43,7 +42,7 @@ def judge(
 
 
 def audited(
-    database: Database, key: str, *verdicts: AuditVerdict, room: str = "RM_1", at: datetime = NOW
+    database: Database, key: str, *verdicts: LiveVerdict, room: str = "RM_1", at: datetime = NOW
 ) -> None:
     """A finished audit with findings that live did so well on."""
     with database.begin() as connection:
@@ -94,7 +93,7 @@ def test_precision_counts_things_and_not_verdicts(database: Database) -> None:
 
 def test_recall_is_of_each_call_once(database: Database) -> None:
     """An older audit of a call does not count, nor what nobody could have heard live."""
-    v = AuditVerdict
+    v = LiveVerdict
     audited(database, "old", v.MISSED_LIVE, v.MISSED_LIVE, at=NOW - timedelta(minutes=9))
     audited(database, "new", v.CONFIRMED, v.CONFIRMED, v.MISSED_LIVE, v.FALSE_ALARM_LIVE)
     audited(database, "other", v.LIVE_NOT_RUN, v.CONFIRMED, room="RM_2")
@@ -109,7 +108,7 @@ def test_weeks_follow_each_other(database: Database) -> None:
     judge(database, "now", ("rita", C))
     judge(database, "before", ("rita", F), at=NOW - timedelta(weeks=2))
     judge(database, "long-ago", ("rita", F), at=NOW - timedelta(weeks=9))
-    audited(database, "k", AuditVerdict.CONFIRMED, at=NOW - timedelta(weeks=1))
+    audited(database, "k", LiveVerdict.CONFIRMED, at=NOW - timedelta(weeks=1))
     (found,) = quality(database, n_weeks=3)
     assert found.weeks == (
         Week(monday=date(2026, 2, 9), precision=Share(n=0, of=1), recall=None),
@@ -122,5 +121,5 @@ def test_weeks_follow_each_other(database: Database) -> None:
 def test_rules_are_told_apart(database: Database) -> None:
     """By id, those with verdicts and those with findings alike."""
     judge(database, "a", ("rita", C), rule_id="z.rule")
-    audited(database, "k", AuditVerdict.CONFIRMED)
+    audited(database, "k", LiveVerdict.CONFIRMED)
     assert [each.rule_id for each in quality(database)] == [RULE, "z.rule"]
