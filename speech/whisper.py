@@ -25,6 +25,8 @@ _TOKENS_AT_LEAST = 24
 _MAX_SAME_WORD = 8
 _MAX_SAME_PHRASE = 4
 _MAX_PHRASE_WORDS = 6
+# Not those that are said: "%" and "&", the "@" of an address, the "/" of a date.
+_MARKS = ".,;:!?\u00a1\u00bf\u2026-\u2013\u2014*'\"\u201c\u201d\u266a\u266b"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +225,7 @@ def without_loops(segments: Sequence[Sequence[Any]], duration_s: float) -> Recog
     words = _joined(kept, is_part[: len(kept)])
     if len(kept) == len(pieces):
         return Recognition(words=words)
-    return Recognition(words=words, looped_from_s=words[-1].end_s)
+    return Recognition(words=words, looped_from_s=max(piece.end_s for piece in kept))
 
 
 def _clamped(
@@ -259,7 +261,10 @@ def _clamped(
 def _joined(
     pieces: Sequence[RecognisedWord], is_part: Sequence[bool]
 ) -> tuple[RecognisedWord, ...]:
-    """Whole words, where faster-whisper splits at punctuation: "10" and ".30", "4" and "-5"."""
+    """Whole words, where faster-whisper splits at punctuation: "10" and ".30", "4" and "-5".
+
+    What is nothing but marks is no word: a decoder writes such into noise.
+    """
     words: list[RecognisedWord] = []
     for piece, goes_on in zip(pieces, is_part, strict=True):
         if not goes_on or not words:
@@ -275,7 +280,7 @@ def _joined(
                 confidence=min(certain, default=None),
             )
         )
-    return tuple(words)
+    return tuple(word for word in words if word.text.strip(_MARKS))
 
 
 def drop_loops(words: Sequence[RecognisedWord]) -> tuple[RecognisedWord, ...]:

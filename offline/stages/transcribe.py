@@ -35,7 +35,7 @@ class TranscribeStage(Stage[LaneTake, Transcribed]):
     """
 
     name = "transcribe"
-    version = 1
+    version = 2
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines

@@ -83,10 +83,7 @@ def test_loops_end(recogniser: BatchedWhisper) -> None:
 
 @pytest.mark.model
 def test_noise_that_reaches_it(recogniser: BatchedWhisper) -> None:
-    """Even without speech detection before it, hardly a word is written into noise.
-
-    On some processors it writes a few full stops, which are no words.
-    """
+    """Even without speech detection before it, hardly a word is written into noise."""
     heard = [
         word.text
         for seed in range(6)
@@ -94,7 +91,7 @@ def test_noise_that_reaches_it(recogniser: BatchedWhisper) -> None:
             np.random.default_rng(seed).normal(0, 0.02, 5 * SAMPLE_RATE_HZ).astype(np.float32)
         )
     ]
-    assert sum(any(char.isalnum() for char in text) for text in heard) <= 2
+    assert len(heard) <= 2
 
 
 @pytest.mark.model

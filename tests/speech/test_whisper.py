@@ -171,6 +171,12 @@ def foreign(*words: str) -> list[Any]:
             id="no-spaces",
         ),
         pytest.param([foreign(" a", " ", " b")], [("a", 0.0, 0.5), ("b", 1.0, 1.5)], id="blank"),
+        pytest.param(
+            [foreign(" .", " a", " ...", " -", " %", " \u266a")],
+            [("a", 0.5, 1.0), ("%", 2.0, 2.5)],
+            id="marks",
+        ),
+        pytest.param([foreign(*[" ."] * 12)], [], id="loop-of-marks"),
         pytest.param([foreign(" 1", *["-1"] * 12)], [("1" + "-1" * 7, 0.0, 4.0)], id="loop"),
         pytest.param(
             [foreign(*[" w"] * 3, *[f" w{n}" for n in range(7)])],
