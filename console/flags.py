@@ -177,7 +177,7 @@ def _from_rows(
         if row.kind is not FindingKind.RULE or row.rule_id is None or row.id in (skip or ()):
             continue
         hit = live.get(row.live_hit_id or "")
-        standing = Standing(row.verdict) if row.verdict else Standing.UNVERIFIED
+        standing = Standing(row.verdict.value) if row.verdict else Standing.UNVERIFIED
         own = Side(
             rule_version=row.rule_version or 0, start_s=row.start_s or 0.0, end_s=row.end_s or 0.0,
             excerpt=row.excerpt or "", score=row.score,

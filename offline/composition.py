@@ -344,7 +344,7 @@ def _reconciliation(pairs: Sequence[Pair], evidence: Evidence) -> report.Reconci
 
 def _headline(findings: Sequence[report.RuleFinding], *, is_complete: bool) -> report.Headline:
     verdicts = {found.verdict for found in findings}
-    if verdicts - {LiveVerdict.FALSE_ALARM_LIVE, LiveVerdict.UNVERIFIED}:
+    if verdicts - report.NOT_OF_THE_AUDIT:
         return report.Headline.FINDINGS
     if not is_complete or LiveVerdict.UNVERIFIED in verdicts:
         return report.Headline.INCOMPLETE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,7 @@ from offline.errors import ReportFormatError
 from offline.report import CoverageFinding, Headline, Report, dump_report, parse_report
 from offline.report_html import render_html
 from storage.erasure_person import Person, without_person
-from storage.findings import CoverageCode, LiveVerdict
+from storage.findings import CoverageCode
 
 DETAIL = "erased"
 _MESSAGE = "What this person said was erased on request; it is no longer in this report."
@@ -106,10 +105,5 @@ def _with_gap(report: Report, pseudonym: str) -> Report:
         report,
         coverage=(*report.coverage, gap),
         is_complete=False,
-        headline=Headline.FINDINGS if any(_stand(report)) else Headline.INCOMPLETE,
+        headline=Headline.FINDINGS if report.audit_findings else Headline.INCOMPLETE,
     )
-
-
-def _stand(report: Report) -> Iterator[bool]:
-    undecided = {LiveVerdict.FALSE_ALARM_LIVE, LiveVerdict.UNVERIFIED}
-    return (found.verdict not in undecided for found in report.findings)

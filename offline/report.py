@@ -19,6 +19,8 @@ from offline.waveform import Waveform
 from rules.types import Role, Severity
 from storage.findings import CoverageCode, LiveVerdict
 
+# Live alone raised it, or what would decide it could not be heard: the audit does not stand for it.
+NOT_OF_THE_AUDIT: Final = frozenset({LiveVerdict.FALSE_ALARM_LIVE, LiveVerdict.UNVERIFIED})
 # 1: without conduct, waveforms and redaction, which are then empty when it is read.
 SCHEMA_VERSION: Final = 2
 
@@ -231,8 +233,7 @@ class Report:
     @property
     def audit_findings(self) -> tuple[RuleFinding, ...]:
         """Findings that the audit itself stands for: neither false alarms nor undecided ones."""
-        undecided = {LiveVerdict.FALSE_ALARM_LIVE, LiveVerdict.UNVERIFIED}
-        return tuple(found for found in self.findings if found.verdict not in undecided)
+        return tuple(found for found in self.findings if found.verdict not in NOT_OF_THE_AUDIT)
 
 
 _ADAPTER = TypeAdapter(Report)

@@ -28,12 +28,9 @@ from offline.report import Headline
 from rules.types import Severity
 from storage import audits
 from storage.database import Database
-from storage.findings import LiveVerdict
 
 # So many workers in a row that die before any call is done are no calls' fault.
 _MAX_LOST_IN_A_ROW = 5
-# What is no finding of the audit: see `offline.report.Headline`.
-_NO_FINDING = frozenset({LiveVerdict.FALSE_ALARM_LIVE, LiveVerdict.UNVERIFIED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +234,7 @@ class Run:
         self._counts["incomplete"] += is_undecided or not report.is_complete
         self._counts["lacking"] += bool(outcome.lacks)
         self._lacks.update(dict.fromkeys(outcome.lacks))
-        severities = [f.severity for f in report.findings if f.verdict not in _NO_FINDING]
+        severities = [f.severity for f in report.audit_findings]
         self._counts["with_findings"] += bool(severities)
         self._findings.update(severities)
 

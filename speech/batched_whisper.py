@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE_HZ
-from speech.device import GpuError, first_line
+from speech.device import GpuError
 from speech.errors import RecogniserError
 from speech.recogniser import RecognisedWord, Recognition
 from speech.whisper import (
@@ -102,7 +102,7 @@ class BatchedWhisper:
         try:
             self._written([np.zeros(SAMPLE_RATE_HZ, dtype=np.float32)], [1.0])
         except RuntimeError as exc:
-            raise GpuError(first_line(exc)) from None
+            raise GpuError(str(exc)) from None
 
     def transcribe(self, samples: NDArray[np.float32]) -> tuple[RecognisedWord, ...]:
         """Recognise one piece of speech; see `Recogniser`."""

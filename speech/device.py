@@ -51,11 +51,13 @@ def on_device(asked: Device, n_gpus: int, make: Callable[[Place], Made]) -> Made
     try:
         return make("cuda")
     except GpuError as exc:
+        # The rest may be pages.
+        reason = (str(exc).splitlines() or ["for a reason it does not tell"])[0]
         if asked == "cuda":
             raise DeviceMissingError(
-                f"--device cuda: the GPU cannot be used ({exc}); {_HINT}, or take cpu"
+                f"--device cuda: the GPU cannot be used ({reason}); {_HINT}, or take cpu"
             ) from None
-        log.warning("the GPU cannot be used, so the processor is", extra={"reason": str(exc)})
+        log.warning("the GPU cannot be used, so the processor is", extra={"reason": reason})
     return make("cpu")
 
 
@@ -73,7 +75,7 @@ def torch_place(asked: Device) -> Place:
             ones = torch.ones(8, 8, device=place)
             (ones @ ones).sum().item()
         except RuntimeError as exc:
-            raise GpuError(first_line(exc)) from None
+            raise GpuError(str(exc)) from None
         return place
 
     return on_device(asked, int(torch.cuda.is_available()), tried)
@@ -91,8 +93,3 @@ def load_cublas() -> None:
             if path.is_file():
                 with suppress(OSError):  # what is amiss is told by the trial
                     ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
-
-
-def first_line(exc: Exception) -> str:
-    """What an error says first; the rest may be pages."""
-    return (str(exc).splitlines() or [type(exc).__name__])[0]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE_HZ
-from speech.device import GpuError, first_line
+from speech.device import GpuError
 from speech.errors import RecogniserError
 from speech.recogniser import SHORTEST_WORD_S, RecognisedWord, Recognition
 
@@ -131,7 +131,7 @@ def load_whisper(
         )
     except (RuntimeError, ValueError, OSError) as exc:
         if device != "cpu" and isinstance(exc, RuntimeError):
-            raise GpuError(first_line(exc)) from None
+            raise GpuError(str(exc)) from None
         raise RecogniserError(
             f"{model_dir}: the weights cannot be loaded ({type(exc).__name__})"
         ) from None

@@ -25,6 +25,7 @@ from earmark.wiring import (
     rule_source,
     rules_in_force,
 )
+from speech.device import DEVICES
 
 if TYPE_CHECKING:
     from earmark.audit_plan import AuditPlan
@@ -66,7 +67,7 @@ _MAX_THREADS = 4  # more make one transcriber hardly faster
 )
 @click.option(
     "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    type=click.Choice(DEVICES),
     default="auto",
     show_default=True,
     help="Where models run; auto takes a GPU where one works.",

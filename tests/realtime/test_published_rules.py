@@ -17,6 +17,7 @@ from rules.types import Severity
 from storage import calls, hits
 from storage.database import Database, open_database
 from tests.realtime.builders import SECRET, access_to, worker_environment
+from tests.realtime.observed_room import until
 from tests.realtime.people import Guest
 from tests.storage.rulebooks import BOOK, approved, edited, imported, proposed
 
@@ -95,9 +96,7 @@ class _Talk:
     async def say(self, text: str, n_hits: int) -> None:
         """Say it, and wait until there are so many hits."""
         await self.bot.write(text, {"lk.segment_id": f"SG_{n_hits}"})
-        async with asyncio.timeout(60):
-            while self._n_hits() < n_hits:
-                await asyncio.sleep(0.2)
+        await until(lambda: self._n_hits() >= n_hits, timeout_s=60)
 
     def _n_hits(self) -> int:
         with self._database.begin(read_only=True) as connection:

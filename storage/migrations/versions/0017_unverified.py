@@ -10,7 +10,9 @@ down_revision = "0016"
 branch_labels = None
 depends_on = None
 
-_FINDINGS = sa.table("findings", *(sa.column(name, sa.Text()) for name in ("kind", "verdict", "detail")))
+_FINDINGS = sa.table(
+    "findings", *(sa.column(name, sa.Text()) for name in ("kind", "verdict", "detail"))
+)
 
 
 def upgrade() -> None:
