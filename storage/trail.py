@@ -147,21 +147,23 @@ def locked_chain(connection: Connection, now: datetime) -> Chain:
     query = select(TRAIL_CHAIN).with_for_update()
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
-        if connection.execute(select(TRAIL.c.seq).limit(1)).first() is not None:
-            raise TrailError(
-                "the trail has entries, and the row of its chain is gone; see what "
-                "`earmark trail verify` finds, and restore the database"
-            )
-        chain_id = uuid.uuid4().hex
-        new = {
-            "slot": 1,
-            "chain_id": chain_id,
-            "started_at": now,
-            "last_seq": 0,
-            "last_hash": start_hash(chain_id),
-        }
-        insert_if_new(connection, TRAIL_CHAIN, new)  # or another began it at this moment
-        row = connection.execute(query).mappings().one()
+        if connection.execute(select(TRAIL.c.seq).limit(1)).first() is None:
+            chain_id = uuid.uuid4().hex
+            new = {
+                "slot": 1,
+                "chain_id": chain_id,
+                "started_at": now,
+                "last_seq": 0,
+                "last_hash": start_hash(chain_id),
+            }
+            insert_if_new(connection, TRAIL_CHAIN, new)
+        # Another may have begun it at this moment, and have appended since we looked.
+        row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise TrailError(
+            "the trail has entries, and the row of its chain is gone; see what "
+            "`earmark trail verify` finds, and restore the database"
+        )
     return _chain(row)
 
 

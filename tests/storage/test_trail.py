@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, select
+from sqlalchemy.event import listen
 
 from storage import call_rows, trail
-from storage.database import Database
+from storage.database import Database, open_database
 from storage.errors import TrailError
 from storage.trail import TrailAction, TrailEvent
 from storage.trail_tables import CHAINED, TRAIL, TRAIL_CHAIN
+from tests.servers.postgres import PostgresServer
 from tests.storage.builders import NOW
 
 APPENDER = """
@@ -196,6 +198,27 @@ def test_several_processes(database_url: str, database: Database) -> None:
     for n in range(4):
         own = [json.loads(row["detail"])["n"] for row in found if row["actor"] == f"p{n}"]
         assert own == list(range(n_each))
+
+
+@pytest.mark.slow
+def test_begun_while_another_looks(postgres: PostgresServer) -> None:
+    """A chain that is begun between two looks of ours is no chain that was lost."""
+    database = open_database(postgres.new_database(), create=True)
+    looks: list[str] = []
+
+    def begin_it_meanwhile(*args: Any) -> None:
+        statement = args[2]
+        if not looks and "FOR UPDATE" in statement:
+            looks.append(statement)
+            with database.begin() as other:
+                trail.append(other, event(subject="first"))
+
+    with database.begin() as connection:
+        listen(connection, "after_cursor_execute", begin_it_meanwhile)
+        trail.append(connection, event(subject="second"))
+    assert [row["subject"] for row in rows(database)] == ["first", "second"]
+    assert is_whole(database)
+    database.close()
 
 
 def test_killed_while_appending(database_url: str, database: Database) -> None:
